@@ -1,0 +1,116 @@
+"""Volumes and their grids: the only module that imports SimpleITK."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from gan.errors import InputError
+from gan.files import publish
+
+GRID_TOLERANCE_MM = 1e-3
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Voxels and the grid they lie on, in the patient's LPS frame.
+
+    Attributes:
+        array: voxels, (Z, Y, X).
+        spacing_mm: (x, y, z).
+        origin_mm: centre of the first voxel, (x, y, z).
+        direction: 3×3 direction cosines, row by row; its columns are the axes x, y, z of the array.
+    """
+
+    array: NDArray[Any]
+    spacing_mm: tuple[float, ...]
+    origin_mm: tuple[float, ...] = (0.0, 0.0, 0.0)
+    direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+    def with_array(self, array: NDArray[Any]) -> Volume:
+        """Return other voxels on the same grid; `array` has this volume's shape."""
+        if array.shape != self.array.shape:
+            raise ValueError(f"array of shape {array.shape} on a grid of shape {self.array.shape}")
+        return replace(self, array=array)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(np.prod(self.spacing_mm)) / 1000
+
+    @property
+    def orientation(self) -> str:
+        """Where the axes x, y, z of the array point to, as a DICOM code: `LPS` is left, posterior, superior."""
+        return str(sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(self.direction))
+
+
+def same_grid(first: Volume, second: Volume) -> bool:
+    """Whether two volumes have equal shape, and equal spacing, origin and direction up to a thousandth."""
+    return first.array.shape == second.array.shape and all(
+        np.allclose(a, b, rtol=0, atol=GRID_TOLERANCE_MM)
+        for a, b in (
+            (first.spacing_mm, second.spacing_mm),
+            (first.origin_mm, second.origin_mm),
+            (first.direction, second.direction),
+        )
+    )
+
+
+def describe_grid(volume: Volume) -> str:
+    """Return a grid as text for an error message."""
+    return (
+        f"shape {volume.array.shape}, spacing {np.round(volume.spacing_mm, 4).tolist()} mm, "
+        f"origin {np.round(volume.origin_mm, 3).tolist()} mm, orientation {volume.orientation}"
+    )
+
+
+def require_same_grid(path: Path, found: Volume, expected: Volume) -> None:
+    """Raise an `InputError` naming `path` where the two grids differ."""
+    if not same_grid(found, expected):
+        raise InputError(path, f"a grid of {describe_grid(found)}", f"{describe_grid(expected)}")
+
+
+def reorient(volume: Volume, orientation: str) -> Volume:
+    """Flip and permute the axes towards `orientation`; no voxel is interpolated."""
+    return _from_sitk(sitk.DICOMOrient(_to_sitk(volume), orientation))
+
+
+def read(path: Path) -> Volume:
+    """Read a 3-D NIfTI file.
+
+    Raises:
+        InputError: the file is missing, unreadable or truncated, or is not a 3-D image of one channel.
+    """
+    if not path.is_file():
+        raise InputError(path, "no such file", "a NIfTI file")
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(path, "an unreadable or truncated file", "a NIfTI file") from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        found = f"{image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} channels"
+        raise InputError(path, found, "3 dimensions and 1 channel")
+    return _from_sitk(image)
+
+
+def write(volume: Volume, path: Path) -> None:
+    """Write a NIfTI file, complete or not at all."""
+    with publish(path) as temporary:
+        sitk.WriteImage(_to_sitk(volume), str(temporary), useCompression=True)
+
+
+def _from_sitk(image: sitk.Image) -> Volume:
+    return Volume(sitk.GetArrayFromImage(image), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+
+def _to_sitk(volume: Volume) -> sitk.Image:
+    image = sitk.GetImageFromArray(volume.array)
+    image.SetSpacing(volume.spacing_mm)
+    image.SetOrigin(volume.origin_mm)
+    image.SetDirection(volume.direction)
+    return image
