@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import math
+import os
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -86,16 +90,54 @@ def read(path: Path) -> Volume:
     Raises:
         InputError: the file is missing, unreadable or truncated, or is not a 3-D image of one channel.
     """
+    reader = _open(path)
+    _require_complete(path, reader)
+    try:
+        return _from_sitk(reader.Execute())
+    except RuntimeError as error:
+        raise InputError(path, "unreadable voxels", "a NIfTI file") from error
+
+
+def read_grid(path: Path) -> Volume:
+    """Read the header of a 3-D NIfTI file: a volume on the file's grid, whose voxels are all 0 and take no memory.
+
+    Raises:
+        InputError: the file is missing, has no readable header, or is not a 3-D image of one channel.
+    """
+    reader = _open(path)
+    zeros = np.broadcast_to(np.uint8(0), reader.GetSize()[::-1])
+    return Volume(zeros, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+
+
+def _open(path: Path) -> sitk.ImageFileReader:
     if not path.is_file():
         raise InputError(path, "no such file", "a NIfTI file")
+    if path.suffix == ".gz" and path.with_suffix("").exists():  # SimpleITK would open that one instead
+        raise InputError(path, f"{path.with_suffix('').name} beside it", "only one of the two")
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("NiftiImageIO")
+    reader.SetFileName(str(path))
     try:
-        image = sitk.ReadImage(str(path))
+        reader.ReadImageInformation()
     except RuntimeError as error:
-        raise InputError(path, "an unreadable or truncated file", "a NIfTI file") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        found = f"{image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} channels"
+        raise InputError(path, "an unreadable header", "a NIfTI file") from error
+    if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
+        found = f"{reader.GetDimension()} dimensions and {reader.GetNumberOfComponents()} channels"
         raise InputError(path, found, "3 dimensions and 1 channel")
-    return _from_sitk(image)
+    return reader
+
+
+def _require_complete(path: Path, reader: sitk.ImageFileReader) -> None:
+    """Raise where the file ends before its last voxel: SimpleITK would fill what is missing, silently."""
+    expected = int(float(reader.GetMetaData("vox_offset")))
+    expected += math.prod(reader.GetSize()) * int(reader.GetMetaData("bitpix")) // 8
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            found = stream.seek(0, os.SEEK_END)
+    except (EOFError, OSError, zlib.error) as error:
+        raise InputError(path, "a truncated or damaged file", f"{expected} bytes after decompression") from error
+    if found < expected:
+        raise InputError(path, f"a truncated file of {found} bytes", f"{expected} bytes")
 
 
 def write(volume: Volume, path: Path) -> None:

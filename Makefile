@@ -1,0 +1,23 @@
+PYTHON ?= python3
+CORES ?= all
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: demo test check
+demo: .venv/installed
+	snakemake --cores $(CORES) all
+	@echo "The table: results/phantom/tables/segmentation.md (.csv, .tex); the figures: results/phantom/figures"
+
+test: check
+	pytest
+
+check: .venv/installed
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

@@ -1,0 +1,142 @@
+"""The config of a study: checked and completed by its schema, and held against the one that made the results."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from gan.errors import InputError
+from gan.files import publish
+
+SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+
+Config = dict[str, Any]
+
+
+def schema() -> Config:
+    """Return the schema as it stands in the workflow."""
+    return cast(Config, yaml.safe_load(SCHEMA.read_text()))
+
+
+def resolve(given: Config, source: Path) -> Config:
+    """Check a config and fill in the defaults.
+
+    Args:
+        given: the keys as the user wrote them; numbers may be strings, as the command line gives them.
+        source: the config file, for error messages and as the default of `run`.
+
+    Raises:
+        InputError: an unknown key, a wrong type or value; names the key.
+    """
+    rules = schema()
+    config = cast(Config, _complete({"run": source.stem} | given, rules))
+    _check(config, rules, "", source)
+    for name, entry in config["methods"].items():
+        method = method_of(name, entry)
+        if method not in rules["$defs"]:
+            raise InputError(f"{source}: methods.{name}", f"method {method}", f"one of {', '.join(rules['$defs'])}")
+        entry = config["methods"][name] = _complete(entry, rules["$defs"][method], defaults=False)
+        _check(entry, rules["$defs"][method], f"methods.{name}.", source)
+    if config["data"]["folder"] is None and config["data"]["phantom"] is None:
+        raise InputError(f"{source}: data.folder", "nothing", "the folder of the raw scans")
+    return config
+
+
+def method_of(name: str, entry: Config) -> str:
+    """Return the method that an entry of `methods` trains: its key `method`, or else its name."""
+    return str(entry.get("method", name))
+
+
+def changes(config: Config, recorded: Config) -> Iterator[tuple[str, object, object]]:
+    """Yield (key, recorded value, new value) wherever a config would remake what a recorded one made.
+
+    Methods, controls and seeds that come or go leave the results of the others as they are, and neither `threads` nor
+    `overwrite` describes a result.
+    """
+    before, after = _flat(recorded), _flat(config)
+    gone_or_new = {f"methods.{name}" for name in config["methods"].keys() ^ recorded["methods"].keys()}
+    for key in sorted(before.keys() | after.keys()):
+        entry = ".".join(key.split(".")[:2])
+        if key in {"seeds", "controls", "threads", "overwrite", "methods"} or entry in gone_or_new:
+            continue
+        if before.get(key) != after.get(key):
+            yield key, before.get(key, "nothing"), after.get(key, "nothing")
+
+
+def refuse_overwriting(config: Config, results: Path) -> None:
+    """Check a config against the one that `results/<run>/config.yaml` says made the finished results.
+
+    Raises:
+        InputError: a changed key whose results are finished, unless `overwrite` is set; names the key and both values.
+    """
+    record = results / "config.yaml"
+    if config["overwrite"] or not record.is_file():
+        return
+    for key, before, after in changes(config, yaml.safe_load(record.read_text())):
+        if any(results.glob(_made_by(key))):
+            raise InputError(
+                f"{record}: {key}", f"{after}", f"{before}, which made the results; name another run or set overwrite"
+            )
+
+
+def record(config: Config, results: Path) -> None:
+    """Save the config that makes a run's results as `results/<run>/config.yaml`."""
+    with publish(results / "config.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _made_by(key: str) -> str:
+    """Return the pattern of the first finished files that depend on a key."""
+    match key.split("."):
+        case ["methods", name, *_]:
+            return f"gan/{name}/seed*/model.pt"
+        case ["nnunet", *_]:
+            return "nnunet/*/*/preprocessed/*/*.json"
+        case ["intensity" | "image_size", *_]:
+            return "slices/index.csv"
+        case ["split", *_]:
+            return "splits.json"
+        case _:
+            return "scans.csv"
+
+
+def _complete(value: Any, rules: Config, *, defaults: bool = True) -> Any:
+    """Return `value` with defaults filled in and numbers read from strings, as far as the rules ask for them."""
+    if isinstance(value, str) and "type" in rules and "string" not in rules["type"]:
+        value = yaml.safe_load(value)
+    if isinstance(value, dict):
+        properties = rules.get("properties", {})
+        for option in rules.get("oneOf", []):
+            properties = properties | option.get("properties", {})
+        filled = {key: copy.deepcopy(rule["default"]) for key, rule in properties.items() if "default" in rule}
+        value = (filled if defaults else {}) | value
+        return {key: _complete(item, properties.get(key, {}), defaults=defaults) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_complete(item, rules.get("items", {}), defaults=defaults) for item in value]
+    return value
+
+
+def _check(value: Config, rules: Config, prefix: str, source: Path) -> None:
+    error = best_match(Draft202012Validator(rules).iter_errors(value))
+    if error is not None:
+        key = prefix + ".".join(map(str, error.absolute_path))
+        expected = {"additionalProperties": f"only the keys {', '.join(error.schema.get('properties', {}))}"}
+        raise InputError(
+            f"{source}: {key.rstrip('.') or 'config'}",
+            error.message,
+            expected.get(error.validator, f"{error.validator} {error.validator_value}"),
+        )
+
+
+def _flat(value: Config, prefix: str = "") -> Config:
+    flat: Config = {}
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            flat |= _flat(item, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = item
+    return flat

@@ -1,0 +1,39 @@
+"""CSV indexes of files: paths relative to the index, each with the hash that its readers check."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from gan.errors import InputError
+from gan.files import publish, sha256
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read an index; ids and hashes stay strings, an empty field is the empty string."""
+    if not path.is_file():
+        raise InputError(path, "no such file", "an index of files")
+    ids = dict.fromkeys(("case", "patient", "modality", "source", "target", "image", "label"), str)
+    hashes = dict.fromkeys(("sha256", "image_sha256", "label_sha256"), str)
+    return pd.read_csv(
+        path, dtype=ids | hashes, keep_default_na=False, na_values={"window_low_hu": "", "window_high_hu": ""}
+    )
+
+
+def write(rows: pd.DataFrame, path: Path) -> None:
+    """Write an index, complete or not at all."""
+    with publish(path) as temporary:
+        rows.to_csv(temporary, index=False)
+
+
+def file_of(index: Path, relative: str, digest: str) -> Path:
+    """Return the path of an indexed file.
+
+    Raises:
+        InputError: the file is missing or is not the one that was indexed.
+    """
+    path = index.parent / relative
+    if not path.is_file():
+        raise InputError(path, "no such file", f"the file that {index} names")
+    if (found := sha256(path)) != digest:
+        raise InputError(path, f"sha256 {found[:12]}…", f"{digest[:12]}… as {index} says")
+    return path

@@ -1,0 +1,107 @@
+"""Raw scans, read and checked, as one NIfTI each: `scans.csv` and the folder `scans` beside it."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from enrich import index, volume
+from enrich.datasets import READERS
+from enrich.scan import Scan
+from gan.errors import InputError, run
+from gan.files import publish_folder, sha256
+
+
+def prepare(scans: Sequence[Scan], target: str, folder: Path, workers: int) -> pd.DataFrame:
+    """Write every scan's image, and its label map where it has one, to `folder`; return the rows of `scans.csv`.
+
+    Images keep their grid and intensities, as int16 where that is exact and as float32 elsewhere. Label maps hold 1 for
+    the target and 0 for everything else.
+
+    Raises:
+        InputError: whatever reading a scan raises, or a scan whose structures do not include the target.
+    """
+    jobs = joblib.Parallel(n_jobs=workers, return_as="generator")(
+        joblib.delayed(_prepare_one)(scan, target, folder) for scan in scans
+    )
+    return pd.DataFrame(tqdm(jobs, "prepare", len(scans), disable=None))
+
+
+def select(scans: Sequence[Scan], modalities: Sequence[str], where: Path) -> list[Scan]:
+    """Return the scans of the config's modalities.
+
+    Raises:
+        InputError: a modality without a scan, or two scans with one case and modality.
+    """
+    selected = [scan for scan in scans if scan.modality in modalities]
+    for modality in modalities:
+        if not any(scan.modality == modality for scan in selected):
+            found = ", ".join(sorted({scan.modality for scan in scans})) or "no scans"
+            raise InputError(where, found, f"scans of modality {modality}")
+    names = [(scan.case, scan.modality) for scan in selected]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(where, f"{' '.join(twice[0])} twice", "one scan of a case and modality")
+    return selected
+
+
+def _prepare_one(scan: Scan, target: str, folder: Path) -> dict[str, object]:
+    if target not in scan.structures:
+        raise InputError(scan.path, f"the structures {', '.join(scan.structures)}", f"the target {target}")
+    image, label = scan.read()
+    stem = f"{scan.case}_{scan.modality}"
+    image_path = folder / f"{stem}.nii.gz"
+    volume.write(image.with_array(_compact(image.array)), image_path)
+    row: dict[str, object] = {
+        "case": scan.case,
+        "patient": scan.patient,
+        "modality": scan.modality,
+        "image": f"scans/{image_path.name}",
+        "label": "",
+        "image_sha256": sha256(image_path),
+        "label_sha256": "",
+    }
+    row |= dict(zip("zyx", image.array.shape, strict=True))
+    row |= {f"spacing_{axis}_mm": spacing for axis, spacing in zip("xyz", image.spacing_mm, strict=True)}
+    row["window_low_hu"], row["window_high_hu"] = scan.window_hu or (None, None)
+    row["target_ml"] = ""
+    if label is not None:
+        mask = np.isin(label.array, scan.structures[target]).astype(np.uint8)
+        label_path = folder / f"{stem}_label.nii.gz"
+        volume.write(image.with_array(mask), label_path)
+        row["label"] = f"scans/{label_path.name}"
+        row["label_sha256"] = sha256(label_path)
+        row["target_ml"] = round(float(mask.sum()) * image.voxel_ml, 3)
+    return row
+
+
+def _compact(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    with np.errstate(invalid="ignore"):
+        as_int16 = array.astype(np.int16)
+    return as_int16 if np.array_equal(as_int16, array) else array.astype(np.float32)
+
+
+def main() -> None:
+    """Parse the command line, prepare, and publish `scans` and then `scans.csv`."""
+    parser = argparse.ArgumentParser(description="Read and check raw scans; write one NIfTI each and scans.csv.")
+    parser.add_argument("--reader", choices=READERS, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--release")
+    parser.add_argument("--modalities", nargs="+", required=True)
+    parser.add_argument("--target", required=True)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--output", type=Path, required=True, help="scans.csv")
+    arguments = parser.parse_args()
+    scans = list(READERS[arguments.reader](arguments.folder, arguments.release))
+    selected = select(scans, arguments.modalities, arguments.folder)
+    with publish_folder(arguments.output.parent / "scans") as folder:
+        rows = prepare(selected, arguments.target, folder, arguments.workers)
+    index.write(rows, arguments.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,93 @@
+"""Every scan in every other modality, on the scan's own grid, by a trained translator."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
+from tqdm import tqdm
+
+from enrich import index, volume
+from enrich.axial import read_axial
+from enrich.gan_grid import from_gan_grid, to_gan_grid
+from enrich.intensity import AIR_HU, Intensity, denormalize, stored_range
+from enrich.modality import is_ct
+from gan.errors import run
+from gan.files import publish_folder, sha256
+from gan.translator import Translator, load
+
+
+def synthesize(
+    path: Path, row: "pd.Series[str]", translator: Translator, intensity: Intensity
+) -> Iterator[tuple[str, volume.Volume]]:
+    """Yield (target modality, synthetic scan) for every modality of the translator but the scan's own.
+
+    A synthetic scan lies on the grid of the source. It is exactly 0 outside nnU-Net's own non-zero mask of the source,
+    so that neither the crop nor the normalization of the real channel changes, and whatever the translator says inside:
+    `denormalize` gives the range.
+
+    Args:
+        path: the source's NIfTI.
+        row: its row of `scans.csv`.
+        translator: the trained generator.
+        intensity: as in the training.
+    """
+    source = volume.read(path)
+    axial, _ = read_axial(path, row, intensity)
+    images = to_gan_grid(axial.array, translator.image_size, -1)
+    inside = create_nonzero_mask(source.array[None])
+    for target in translator.modalities:
+        if target == row["modality"]:
+            continue
+        fakes = translator.translate(images[:, None], row["modality"], target)[:, 0]
+        planes = denormalize(from_gan_grid(fakes, axial.array.shape[1:]), target, intensity)
+        synthetic = volume.reorient(axial.with_array(planes), source.orientation)
+        volume.require_same_grid(path, synthetic, source)
+        yield target, source.with_array(np.where(inside, synthetic.array, np.int16(0)))
+
+
+def write_synthetic(scans_csv: Path, model: Path, intensity: Intensity, folder: Path) -> pd.DataFrame:
+    """Write every synthetic scan and its sidecar to `folder`; return the rows of the index."""
+    translator = load(model)
+    scans = index.read(scans_csv)
+    rows = []
+    for _, scan in tqdm(scans.iterrows(), "synthesize", len(scans), disable=None):
+        path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
+        for target, synthetic in synthesize(path, scan, translator, intensity):
+            image = folder / f"{scan['case']}_{scan['modality']}_to_{target}.nii.gz"
+            volume.write(synthetic, image)
+            low, high = stored_range(target, intensity)
+            facts = {
+                "modality": target,
+                "unit": f"HU + {-AIR_HU}" if is_ct(target) else "arbitrary",
+                "offset": -AIR_HU if is_ct(target) else 0,
+                "range": [low, high],
+                "outside": 0,
+                "source": scan["image"],
+                "source_sha256": scan["image_sha256"],
+                "model_sha256": translator.sha256,
+            }
+            sidecar = json.dumps(facts, indent=2) + "\n"
+            image.with_name(image.name.replace(".nii.gz", ".json")).write_text(sidecar)
+            rows.append((scan["case"], scan["modality"], target, image.name, sha256(image)))
+    return pd.DataFrame(rows, columns=["case", "source", "target", "image", "sha256"])
+
+
+def main() -> None:
+    """Parse the command line and publish the folder of synthetic scans."""
+    parser = argparse.ArgumentParser(description="Translate every scan into every other modality.")
+    parser.add_argument("--scans", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
+    parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
+    arguments = parser.parse_args()
+    with publish_folder(arguments.output.parent) as folder:
+        rows = write_synthetic(arguments.scans, arguments.model, Intensity(**arguments.intensity), folder)
+        rows.to_csv(folder / "index.csv", index=False)
+
+
+if __name__ == "__main__":
+    run(main)

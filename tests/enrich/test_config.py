@@ -1,0 +1,103 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from enrich.config import changes, record, refuse_overwriting, resolve, schema
+from gan.errors import InputError
+
+SOURCE = Path("workflow/config/mine.yaml")
+MINIMAL = {"data": {"reader": "chaos", "folder": "data"}, "modalities": ["ct", "t1"], "target": "liver"}
+
+
+def test_the_run_is_named_after_the_file_and_defaults_are_nnunets_own():
+    config = resolve(MINIMAL, SOURCE)
+    assert config["run"] == "mine"
+    assert config["split"] == {"train": 0.5, "watch": 1, "seed": 0}
+    assert config["nnunet"]["epochs"] == 1000
+    assert config["nnunet"]["folds"] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ({"modalitys": []}, "modalitys"),
+        ({"nnunet": {"epoch": 3}}, "nnunet"),
+        ({"nnunet": {"epochs": "many"}}, "nnunet.epochs"),
+        ({"image_size": 100}, "image_size"),
+        ({"methods": {"targan": {"widht": 8}}}, "methods.targan"),
+        ({"methods": {"targan": {"width": "wide"}}}, "methods.targan.width"),
+        ({"methods": {"pix3pix": {}}}, "methods.pix3pix"),
+        ({"methods": {"single": {"method": "targan"}}}, "methods"),
+        ({"seeds": []}, "seeds"),
+        ({"data": {"reader": "chaos"}}, "data.folder"),
+        ({"run": "../elsewhere"}, "run"),
+        ({"split": {"train": 1.5}}, "split"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(override, named):
+    with pytest.raises(InputError, match=named) as caught:
+        resolve(MINIMAL | override, SOURCE)
+    assert "\n" not in str(caught.value)
+    assert str(SOURCE) in str(caught.value)
+
+
+def test_numbers_from_the_command_line_arrive_as_strings():
+    config = resolve(
+        MINIMAL
+        | {"seeds": ["0", "1"], "nnunet": {"epochs": "3", "mirroring": "false"}, "methods": {"targan": {"width": "8"}}},
+        SOURCE,
+    )
+    assert config["seeds"] == [0, 1]
+    assert config["nnunet"]["epochs"] == 3
+    assert config["nnunet"]["mirroring"] is False
+    assert config["methods"]["targan"] == {"width": 8}
+
+
+def test_methods_and_seeds_may_come_and_go_but_a_changed_key_is_a_change():
+    before = resolve(MINIMAL | {"methods": {"targan": {"width": 8}, "stargan": {}}}, SOURCE)
+    after = resolve(
+        MINIMAL
+        | {
+            "methods": {"targan": {"width": 16}, "thin": {"method": "targan"}},
+            "seeds": [0, 1],
+            "threads": 2,
+            "nnunet": {"epochs": 5},
+        },
+        SOURCE,
+    )
+    assert list(changes(after, before)) == [("methods.targan.width", 8, 16), ("nnunet.epochs", 1000, 5)]
+
+
+def test_finished_results_are_not_overwritten_until_the_user_says_so(tmp_path):
+    before = resolve(MINIMAL | {"methods": {"targan": {"width": 8}}}, SOURCE)
+    after = resolve(MINIMAL | {"methods": {"targan": {"width": 16}}}, SOURCE)
+    record(before, tmp_path)
+    refuse_overwriting(after, tmp_path)
+    model = tmp_path / "gan/targan/seed0/model.pt"
+    model.parent.mkdir(parents=True)
+    model.touch()
+    with pytest.raises(InputError, match=r"methods\.targan\.width: found 16, expected 8"):
+        refuse_overwriting(after, tmp_path)
+    refuse_overwriting(after | {"overwrite": True}, tmp_path)
+    refuse_overwriting(before, tmp_path)
+    shutil.rmtree(tmp_path / "gan")
+    refuse_overwriting(after, tmp_path)
+
+
+def test_every_key_says_what_it_means():
+    def undescribed(rules, path):
+        for key, rule in rules.get("properties", {}).items():
+            if "description" not in rule:
+                yield f"{path}{key}"
+            yield from undescribed(rule, f"{path}{key}.")
+
+    rules = schema()
+    assert list(undescribed(rules, "")) == []
+    assert [key for method in rules["$defs"].values() for key in undescribed(method, "")] == []
+
+
+@pytest.mark.parametrize("path", sorted(Path("workflow/config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_configs_that_come_along_are_valid(path):
+    resolve(yaml.safe_load(path.read_text()), path)

@@ -1,0 +1,107 @@
+"""Raw scans, read, split and sliced."""
+
+
+rule phantom:
+    """Write procedural scans in a data set's own layout."""
+    input:
+        sources=sources("enrich.phantom"),
+    output:
+        "results/{run}/raw/phantom.json",
+    log:
+        "results/{run}/logs/phantom.log",
+    benchmark:
+        "results/{run}/benchmarks/phantom.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        layout=config["data"]["reader"],
+        settings=json.dumps(config["data"]["phantom"]),
+    threads: 1
+    resources:
+        mem="2GB",
+        runtime="10m",
+    shell:
+        "python -m enrich.phantom --layout {params.layout} --settings {params.settings:q} --output {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule prepare:
+    """Read and check every scan."""
+    input:
+        raw=written_raw,
+        sources=sources("enrich.prepare"),
+    output:
+        "results/{run}/scans.csv",
+    log:
+        "results/{run}/logs/prepare.log",
+    benchmark:
+        "results/{run}/benchmarks/prepare.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        reader=config["data"]["reader"],
+        release=["--release", config["data"]["release"]] if config["data"]["release"] else [],
+        folder=raw_folder(),
+        modalities=MODALITIES,
+        target=config["target"],
+    threads: config["threads"]
+    resources:
+        mem="8GB",
+        runtime="4h",
+    shell:
+        "python -m enrich.prepare --reader {params.reader} {params.release} --folder {params.folder:q}"
+        " --modalities {params.modalities} --target {params.target:q} --workers {threads} --output {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule split:
+    """Draw or read who trains and who tests."""
+    input:
+        scans="results/{run}/scans.csv",
+        user=config["split"] if isinstance(config["split"], str) else [],
+        sources=sources("enrich.splits"),
+    output:
+        "results/{run}/splits.json",
+    log:
+        "results/{run}/logs/split.log",
+    benchmark:
+        "results/{run}/benchmarks/split.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=json.dumps(config["split"]),
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    shell:
+        "python -m enrich.splits --scans {input.scans:q} --settings {params.settings:q} --output {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule slices:
+    """Cut the training patients' scans into slices for the GAN."""
+    input:
+        scans="results/{run}/scans.csv",
+        splits="results/{run}/splits.json",
+        sources=sources("enrich.slices"),
+    output:
+        "results/{run}/slices/index.csv",
+    log:
+        "results/{run}/logs/slices.log",
+    benchmark:
+        "results/{run}/benchmarks/slices.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        modalities=MODALITIES,
+        image_size=config["image_size"],
+        intensity=json.dumps(config["intensity"]),
+    threads: config["threads"]
+    resources:
+        mem="8GB",
+        runtime="4h",
+    shell:
+        "python -m enrich.slices --scans {input.scans:q} --splits {input.splits:q} --modalities {params.modalities}"
+        " --image-size {params.image_size} --intensity {params.intensity:q} --output {output:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,80 @@
+"""Translators, trained and applied."""
+
+
+rule train_gan:
+    """Train one translation method on the training patients."""
+    input:
+        slices="results/{run}/slices/index.csv",
+        sources=training_sources,
+    output:
+        model="results/{run}/gan/{name}/seed{seed}/model.pt",
+        log="results/{run}/gan/{name}/seed{seed}/log.csv",
+    log:
+        "results/{run}/logs/gan/{name}_seed{seed}.log",
+    benchmark:
+        "results/{run}/benchmarks/gan/{name}_seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        method=method_name,
+        settings=settings_of,
+        slices=subpath(input.slices, parent=True),
+        folder=subpath(output.model, parent=True),
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem="16GB",
+        runtime="4d",
+    shell:
+        "python -m gan.train --slices {params.slices:q} --method {params.method} --settings {params.settings:q}"
+        " --seed {wildcards.seed} --output {params.folder:q} --resume > {log:q} 2>&1"
+
+
+rule synthesize:
+    """Translate every scan into every other modality."""
+    input:
+        scans="results/{run}/scans.csv",
+        model="results/{run}/gan/{name}/seed{seed}/model.pt",
+        sources=synthesis_sources,
+    output:
+        "results/{run}/synthetic/{name}/seed{seed}/index.csv",
+    log:
+        "results/{run}/logs/synthesize/{name}_seed{seed}.log",
+    benchmark:
+        "results/{run}/benchmarks/synthesize/{name}_seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        intensity=json.dumps(config["intensity"]),
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem="16GB",
+        runtime="12h",
+    shell:
+        "python -m enrich.synthesize --scans {input.scans:q} --model {input.model:q}"
+        " --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule zero:
+    """Write empty channels, the control."""
+    input:
+        scans="results/{run}/scans.csv",
+        sources=sources("enrich.zero"),
+    output:
+        "results/{run}/synthetic/zero/index.csv",
+    log:
+        "results/{run}/logs/synthesize/zero.log",
+    benchmark:
+        "results/{run}/benchmarks/synthesize/zero.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        modalities=MODALITIES,
+    threads: 1
+    resources:
+        mem="4GB",
+        runtime="4h",
+    shell:
+        "python -m enrich.zero --scans {input.scans:q} --modalities {params.modalities} --output {output:q}"
+        " > {log:q} 2>&1"
