@@ -51,6 +51,19 @@ def method_of(name: str, entry: Config) -> str:
     return str(entry.get("method", name))
 
 
+def titles(config: Config) -> dict[str, str]:
+    """Return what tables and figures call each row: a method's own title, or the name of an entry that differs."""
+    methods = schema()["$defs"]
+    own = {name: methods[name]["title"] if name in methods else name for name in config["methods"]}
+    return {"single": "Single", "zero": "Zero channels"} | own
+
+
+def labels_used(config: Config) -> dict[str, str]:
+    """Return which labels each method's translator is trained with, as its schema says."""
+    methods = schema()["$defs"]
+    return {name: methods[method_of(name, entry)]["$comment"] for name, entry in config["methods"].items()}
+
+
 def changes(config: Config, recorded: Config) -> Iterator[tuple[str, object, object]]:
     """Yield (key, recorded value, new value) wherever a config would remake what a recorded one made.
 

@@ -51,7 +51,7 @@ def synthesize(
 
 def write_synthetic(scans_csv: Path, model: Path, intensity: Intensity, folder: Path) -> pd.DataFrame:
     """Write every synthetic scan and its sidecar to `folder`; return the rows of the index."""
-    translator = load(model)
+    translator, model_sha256 = load(model), sha256(model)
     scans = index.read(scans_csv)
     rows = []
     for _, scan in tqdm(scans.iterrows(), "synthesize", len(scans), disable=None):
@@ -68,7 +68,7 @@ def write_synthetic(scans_csv: Path, model: Path, intensity: Intensity, folder: 
                 "outside": 0,
                 "source": scan["image"],
                 "source_sha256": scan["image_sha256"],
-                "model_sha256": translator.sha256,
+                "model_sha256": model_sha256,
             }
             sidecar = json.dumps(facts, indent=2) + "\n"
             image.with_name(image.name.replace(".nii.gz", ".json")).write_text(sidecar)

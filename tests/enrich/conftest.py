@@ -17,7 +17,9 @@ def make_scan(case, modality, *, direction=None, label=True, shape=(6, 40, 30), 
     noise = np.random.default_rng(seed).normal(0, 5, shape)
     air, flesh, organ = (-1000, 40, 110) if modality == "ct" else (0, 300, 500)
     image = np.rint(np.where(target, organ, np.where(body, flesh, air)) + noise * body).astype(np.float32)
-    grid = {"spacing_mm": (1.5, 2.0, 5.0), "origin_mm": (-10.0, 4.0, 7.0)} | ({"direction": direction} if direction else {})
+    grid = {"spacing_mm": (1.5, 2.0, 5.0), "origin_mm": (-10.0, 4.0, 7.0)} | (
+        {"direction": direction} if direction else {}
+    )
     mask = Volume(target.astype(np.uint8) * 2, **grid) if label else None
     return Scan(
         case=case,
@@ -36,5 +38,9 @@ def scans():
     return [
         make_scan("ct01", "ct", seed=1),
         make_scan("ct02", "ct", seed=2, direction=OBLIQUE),
-        *(make_scan(case, modality, seed=seed) for seed, case in enumerate(["mr01", "mr02"], 3) for modality in ["t1", "t2"]),
+        *(
+            make_scan(case, modality, seed=seed)
+            for seed, case in enumerate(["mr01", "mr02"], 3)
+            for modality in ["t1", "t2"]
+        ),
     ]

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import yaml
 
 from enrich.config import changes, record, refuse_overwriting, resolve, schema
 from gan.errors import InputError
+from gan.methods import METHODS
 
 SOURCE = Path("workflow/config/mine.yaml")
 MINIMAL = {"data": {"reader": "chaos", "folder": "data"}, "modalities": ["ct", "t1"], "target": "liver"}
@@ -15,7 +17,7 @@ def test_the_run_is_named_after_the_file_and_defaults_are_nnunets_own():
     config = resolve(MINIMAL, SOURCE)
     assert config["run"] == "mine"
     assert config["split"] == {"train": 0.5, "watch": 1, "seed": 0}
-    assert config["nnunet"]["epochs"] == 1000
+    assert config["nnunet"]["epochs"] is None
     assert config["nnunet"]["folds"] == [0, 1, 2, 3, 4]
 
 
@@ -67,7 +69,7 @@ def test_methods_and_seeds_may_come_and_go_but_a_changed_key_is_a_change():
         },
         SOURCE,
     )
-    assert list(changes(after, before)) == [("methods.targan.width", 8, 16), ("nnunet.epochs", 1000, 5)]
+    assert list(changes(after, before)) == [("methods.targan.width", 8, 16), ("nnunet.epochs", None, 5)]
 
 
 def test_finished_results_are_not_overwritten_until_the_user_says_so(tmp_path):
@@ -84,6 +86,18 @@ def test_finished_results_are_not_overwritten_until_the_user_says_so(tmp_path):
     refuse_overwriting(before, tmp_path)
     shutil.rmtree(tmp_path / "gan")
     refuse_overwriting(after, tmp_path)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_schema_knows_each_methods_own_keys_and_defaults(name):
+    method, rules = METHODS[name], schema()["$defs"][name]
+    defaults = {
+        key: rule.get("default") for key, rule in rules["properties"].items() if key not in ("method", "preset")
+    }
+    defaults["weights"] = {term: rule["default"] for term, rule in rules["properties"]["weights"]["properties"].items()}
+    assert defaults == asdict(method.paper)
+    assert (rules["title"], rules["$comment"]) == (method.title, method.labels_used)
+    assert schema()["$defs"].keys() == METHODS.keys()
 
 
 def test_every_key_says_what_it_means():

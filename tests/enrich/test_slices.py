@@ -1,4 +1,3 @@
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,7 +28,10 @@ def test_the_cache_holds_the_training_patients_and_nobody_else(scans_csv, tmp_pa
     write_slices(scans_csv, who, tmp_path, 32, Intensity())
     rows, images, targets, body = read_cache(tmp_path)
     assert set(rows["patient"]) == {"ct01", "mr01", "ct02"}
-    assert rows.groupby("set")["patient"].unique().map(sorted).to_dict() == {"train": ["ct01", "mr01"], "watch": ["ct02"]}
+    assert rows.groupby("set")["patient"].unique().map(sorted).to_dict() == {
+        "train": ["ct01", "mr01"],
+        "watch": ["ct02"],
+    }
     assert rows["row"].tolist() == list(range(len(rows)))
     assert images.shape == targets.shape == body.shape == (len(rows), 32, 32)
     assert (images.dtype, targets.dtype, body.dtype) == (np.float16, np.uint8, np.uint8)

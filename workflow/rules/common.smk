@@ -6,7 +6,14 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from enrich.config import method_of, record, refuse_overwriting, resolve
+from enrich.config import (
+    labels_used,
+    method_of,
+    record,
+    refuse_overwriting,
+    resolve,
+    titles,
+)
 from gan.errors import InputError
 from gan.sources import sources
 
@@ -22,6 +29,15 @@ shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
 RUN = config["run"]
 MODALITIES = config["modalities"]
 NNUNET = config["nnunet"]
+PLANS = {
+    "ExperimentPlanner": "nnUNetPlans",
+    "nnUNetPlannerResEncM": "nnUNetResEncUNetMPlans",
+    "nnUNetPlannerResEncL": "nnUNetResEncUNetLPlans",
+    "nnUNetPlannerResEncXL": "nnUNetResEncUNetXLPlans",
+}
+MODEL = f"{NNUNET['trainer']}__{PLANS[NNUNET['planner']]}__{NNUNET['configuration']}"
+ROWS = [*config["controls"], *config["methods"]]
+TITLES, LABELS_USED = titles(config), labels_used(config)
 FIGURES = ["segmentation", *(["translation"] if config["methods"] else [])]
 
 
@@ -30,6 +46,7 @@ wildcard_constraints:
     name="[a-z0-9][a-z0-9_.-]*",
     seed=r"\d+",
     fold=r"\d|all",
+    model=MODEL,
     modality="[a-z0-9]+",
     channels="single|zero|[a-z0-9][a-z0-9_.-]*-seed[0-9]+",
 
@@ -41,7 +58,11 @@ def raw_folder():
 
 def written_raw(wildcards):
     """What marks the raw scans as complete, where the workflow writes them itself."""
-    return f"results/{RUN}/raw/phantom.json" if config["data"]["phantom"] is not None else []
+    return (
+        f"results/{RUN}/raw/phantom.json"
+        if config["data"]["phantom"] is not None
+        else []
+    )
 
 
 def settings_of(wildcards):
@@ -79,15 +100,14 @@ def synthetic_index(wildcards):
     return index_of(wildcards.channels)
 
 
-def model_of(configuration=NNUNET["configuration"], folds=NNUNET["folds"]):
-    """Checkpoints of every fold of one segmentation, below its folder."""
-    model = f"Dataset001_enriched/{NNUNET['trainer']}__{PLANS[NNUNET['planner']]}__{configuration}"
-    return [f"{model}/fold_{fold}/checkpoint_final.pth" for fold in folds]
+def optional(name, value):
+    """A command-line option, or nothing where the config leaves it to nnU-Net."""
+    return [name, str(value)] if value is not None else []
 
 
-def all_channels(seed):
-    """Channels of every data set of one seed, with the method that each stands for."""
-    return {name: name for name in config["controls"]} | {f"{name}-seed{seed}": name for name in config["methods"]}
+def row_of(wildcards):
+    """The table's row that a data set's channels stand for."""
+    return wildcards.channels.removesuffix(f"-seed{wildcards.seed}")
 
 
 def all_scores(wildcards):
@@ -96,5 +116,13 @@ def all_scores(wildcards):
         f"results/{RUN}/nnunet/{modality}/{channels}/seed{seed}/scores.csv"
         for modality in MODALITIES
         for seed in config["seeds"]
-        for channels in all_channels(seed)
+        for channels in [
+            *config["controls"],
+            *(f"{name}-seed{seed}" for name in config["methods"]),
+        ]
     ]
+
+
+def synthetic_of_first_seed(wildcards):
+    """Indexes of every method's synthetic scans, under the first seed."""
+    return [index_of(f"{name}-seed{config['seeds'][0]}") for name in config["methods"]]

@@ -13,13 +13,13 @@ rule phantom:
         "results/{run}/benchmarks/phantom.tsv"
     conda:
         "../../environment.yml"
-    params:
-        layout=config["data"]["reader"],
-        settings=json.dumps(config["data"]["phantom"]),
     threads: 1
     resources:
         mem="2GB",
         runtime="10m",
+    params:
+        layout=config["data"]["reader"],
+        settings=json.dumps(config["data"]["phantom"]),
     shell:
         "python -m enrich.phantom --layout {params.layout} --settings {params.settings:q} --output {output:q}"
         " > {log:q} 2>&1"
@@ -38,16 +38,20 @@ rule prepare:
         "results/{run}/benchmarks/prepare.tsv"
     conda:
         "../../environment.yml"
-    params:
-        reader=config["data"]["reader"],
-        release=["--release", config["data"]["release"]] if config["data"]["release"] else [],
-        folder=raw_folder(),
-        modalities=MODALITIES,
-        target=config["target"],
     threads: config["threads"]
     resources:
         mem="8GB",
         runtime="4h",
+    params:
+        reader=config["data"]["reader"],
+        release=(
+            ["--release", config["data"]["release"]]
+            if config["data"]["release"]
+            else []
+        ),
+        folder=raw_folder(),
+        modalities=MODALITIES,
+        target=config["target"],
     shell:
         "python -m enrich.prepare --reader {params.reader} {params.release} --folder {params.folder:q}"
         " --modalities {params.modalities} --target {params.target:q} --workers {threads} --output {output:q}"
@@ -68,12 +72,12 @@ rule split:
         "results/{run}/benchmarks/split.tsv"
     conda:
         "../../environment.yml"
-    params:
-        settings=json.dumps(config["split"]),
     threads: 1
     resources:
         mem="1GB",
         runtime="10m",
+    params:
+        settings=json.dumps(config["split"]),
     shell:
         "python -m enrich.splits --scans {input.scans:q} --settings {params.settings:q} --output {output:q}"
         " > {log:q} 2>&1"
@@ -93,14 +97,14 @@ rule slices:
         "results/{run}/benchmarks/slices.tsv"
     conda:
         "../../environment.yml"
-    params:
-        modalities=MODALITIES,
-        image_size=config["image_size"],
-        intensity=json.dumps(config["intensity"]),
     threads: config["threads"]
     resources:
         mem="8GB",
         runtime="4h",
+    params:
+        modalities=MODALITIES,
+        image_size=config["image_size"],
+        intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.slices --scans {input.scans:q} --splits {input.splits:q} --modalities {params.modalities}"
         " --image-size {params.image_size} --intensity {params.intensity:q} --output {output:q}"

@@ -15,16 +15,16 @@ rule train_gan:
         "results/{run}/benchmarks/gan/{name}_seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    params:
-        method=method_name,
-        settings=settings_of,
-        slices=subpath(input.slices, parent=True),
-        folder=subpath(output.model, parent=True),
     threads: config["threads"]
     resources:
         gpu=1,
         mem="16GB",
         runtime="4d",
+    params:
+        method=method_name,
+        settings=settings_of,
+        slices=subpath(input.slices, parent=True),
+        folder=subpath(output.model, parent=True),
     shell:
         "python -m gan.train --slices {params.slices:q} --method {params.method} --settings {params.settings:q}"
         " --seed {wildcards.seed} --output {params.folder:q} --resume > {log:q} 2>&1"
@@ -44,13 +44,13 @@ rule synthesize:
         "results/{run}/benchmarks/synthesize/{name}_seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    params:
-        intensity=json.dumps(config["intensity"]),
     threads: config["threads"]
     resources:
         gpu=1,
         mem="16GB",
         runtime="12h",
+    params:
+        intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.synthesize --scans {input.scans:q} --model {input.model:q}"
         " --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
@@ -69,12 +69,12 @@ rule zero:
         "results/{run}/benchmarks/synthesize/zero.tsv"
     conda:
         "../../environment.yml"
-    params:
-        modalities=MODALITIES,
     threads: 1
     resources:
         mem="4GB",
         runtime="4h",
+    params:
+        modalities=MODALITIES,
     shell:
         "python -m enrich.zero --scans {input.scans:q} --modalities {params.modalities} --output {output:q}"
         " > {log:q} 2>&1"

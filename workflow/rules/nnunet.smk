@@ -16,19 +16,22 @@ rule nnunet_dataset:
         "results/{run}/benchmarks/nnunet_dataset/{modality}_{channels}.tsv"
     conda:
         "../../environment.yml"
-    params:
-        modalities=MODALITIES,
-        target=config["target"],
-        synthetic=lambda wildcards, input: ["--synthetic", input.synthetic] if input.synthetic else [],
-        folds=NNUNET["folds"],
     threads: 1
     resources:
         mem="2GB",
         runtime="1h",
+    params:
+        modalities=MODALITIES,
+        target=config["target"],
+        synthetic=lambda wildcards, input: (
+            ["--synthetic", input.synthetic] if input.synthetic else []
+        ),
+        kind=lambda wildcards: "zero" if wildcards.channels == "zero" else "synthetic",
+        folds=NNUNET["folds"],
     shell:
         "python -m enrich.nnunet.dataset --scans {input.scans:q} --splits {input.splits:q}"
         " --modality {wildcards.modality} --modalities {params.modalities} --target {params.target}"
-        " {params.synthetic:q} --folds {params.folds} --output {output:q} > {log:q} 2>&1"
+        " {params.synthetic:q} --kind {params.kind} --folds {params.folds} --output {output:q} > {log:q} 2>&1"
 
 
 rule nnunet_preprocess:
@@ -44,18 +47,19 @@ rule nnunet_preprocess:
         "results/{run}/benchmarks/nnunet_preprocess/{modality}_{channels}.tsv"
     conda:
         "../../environment.yml"
-    params:
-        planner=NNUNET["planner"],
-        configuration=NNUNET["configuration"],
-        samples=NNUNET["foreground_samples"],
     threads: config["threads"]
     resources:
         mem="16GB",
         runtime="12h",
+    params:
+        planner=NNUNET["planner"],
+        configuration=NNUNET["configuration"],
+        samples=NNUNET["foreground_samples"],
+        memory=optional("--gpu-memory-gb", NNUNET["gpu_memory_gb"]),
     shell:
-        "python -m enrich.nnunet.preprocess --raw {input.dataset:q} --planner {params.planner}"
-        " --configuration {params.configuration} --foreground-samples {params.samples} --workers {threads}"
-        " --output {output:q} > {log:q} 2>&1"
+        "python -m enrich.nnunet.preprocess --dataset {input.dataset:q} --planner {params.planner}"
+        " --configuration {params.configuration} --foreground-samples {params.samples} {params.memory}"
+        " --workers {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule nnunet_train:
@@ -66,17 +70,54 @@ rule nnunet_train:
     output:
         "results/{run}/nnunet/{modality}/{channels}/seed{seed}/results/Dataset001_enriched/{model}/fold_{fold}/checkpoint_final.pth",
     log:
-        "results/{run}/logs/nnunet_train/{modality}_{channels}_seed{seed}_{model}_fold{fold}.log",
+        "results/{run}/logs/nnunet_train/{modality}_{channels}_seed{seed}_{model}_fold_{fold}.log",
     benchmark:
-        "results/{run}/benchmarks/nnunet_train/{modality}_{channels}_seed{seed}_{model}_fold{fold}.tsv"
+        "results/{run}/benchmarks/nnunet_train/{modality}_{channels}_seed{seed}_{model}_fold_{fold}.tsv"
     conda:
         "../../environment.yml"
-    params:
-        trainer=NNUNET["trainer"],
     threads: config["threads"]
     resources:
         gpu=1,
         mem="16GB",
         runtime="4d",
+    params:
+        results="results/{run}/nnunet/{modality}/{channels}/seed{seed}/results",
+        trainer=NNUNET["trainer"],
+        epochs=optional("--epochs", NNUNET["epochs"]),
+        iterations=optional("--iterations", NNUNET["iterations"]),
+        validation=optional("--validation-iterations", NNUNET["validation_iterations"]),
+        workers=NNUNET["augmentation_workers"],
     shell:
-        "python -m enrich.nnunet.train > {log:q} 2>&1"
+        "python -m enrich.nnunet.train --preprocessed {input.preprocessed:q} --results {params.results:q}"
+        " --fold {wildcards.fold} --trainer {params.trainer} {params.epochs} {params.iterations} {params.validation}"
+        " --augmentation-workers {params.workers} --seed {wildcards.seed} > {log:q} 2>&1"
+
+
+rule nnunet_predict:
+    """Segment the test patients by the mean of the folds."""
+    input:
+        dataset="results/{run}/nnunet/{modality}/{channels}/raw/Dataset001_enriched/dataset.json",
+        checkpoints=expand(
+            "results/{{run}}/nnunet/{{modality}}/{{channels}}/seed{{seed}}/results/Dataset001_enriched/{model}/fold_{fold}/checkpoint_final.pth",
+            model=MODEL,
+            fold=NNUNET["folds"],
+        ),
+        sources=sources("enrich.nnunet.predict"),
+    output:
+        "results/{run}/nnunet/{modality}/{channels}/seed{seed}/predictions/index.csv",
+    log:
+        "results/{run}/logs/nnunet_predict/{modality}_{channels}_seed{seed}.log",
+    benchmark:
+        "results/{run}/benchmarks/nnunet_predict/{modality}_{channels}_seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem="16GB",
+        runtime="12h",
+    params:
+        mirroring=[] if NNUNET["mirroring"] else "--no-mirroring",
+    shell:
+        "python -m enrich.nnunet.predict --dataset {input.dataset:q} --checkpoints {input.checkpoints:q}"
+        " {params.mirroring} --output {output:q} > {log:q} 2>&1"
