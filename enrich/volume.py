@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,8 @@ from gan.errors import InputError
 from gan.files import publish
 
 GRID_TOLERANCE_MM = 1e-3
+HEADER_BYTES = 348  # the first number of a NIfTI-1 file, in its byte order
+FLOATS = {"16": "f4", "64": "f8"}  # NIfTI's codes of the types that can hold NaN
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,11 @@ def read(path: Path) -> Volume:
     """Read a 3-D NIfTI file.
 
     Raises:
-        InputError: the file is missing, unreadable or truncated, or is not a 3-D image of one channel.
+        InputError: the file is missing, unreadable or truncated, has voxels that are not finite, or is not a 3-D
+            image of one channel.
     """
     reader = _open(path)
-    _require_complete(path, reader)
+    _require_sound(path, reader)
     try:
         return _from_sitk(reader.Execute())
     except RuntimeError as error:
@@ -127,17 +129,20 @@ def _open(path: Path) -> sitk.ImageFileReader:
     return reader
 
 
-def _require_complete(path: Path, reader: sitk.ImageFileReader) -> None:
-    """Raise where the file ends before its last voxel: SimpleITK would fill what is missing, silently."""
-    expected = int(float(reader.GetMetaData("vox_offset")))
-    expected += math.prod(reader.GetSize()) * int(reader.GetMetaData("bitpix")) // 8
+def _require_sound(path: Path, reader: sitk.ImageFileReader) -> None:
+    """Raise where the file lacks voxels or holds some that are not finite: SimpleITK would make them 0, silently."""
+    offset = int(float(reader.GetMetaData("vox_offset")))
+    length = math.prod(reader.GetSize()) * int(reader.GetMetaData("bitpix")) // 8
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            found = stream.seek(0, os.SEEK_END)
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, OSError, zlib.error) as error:
-        raise InputError(path, "a truncated or damaged file", f"{expected} bytes after decompression") from error
-    if found < expected:
-        raise InputError(path, f"a truncated file of {found} bytes", f"{expected} bytes")
+        raise InputError(path, "a truncated or damaged file", "a whole one") from error
+    if len(content) < offset + length:
+        raise InputError(path, f"a truncated file of {len(content)} bytes", f"{offset + length} bytes")
+    if kind := FLOATS.get(reader.GetMetaData("datatype")):
+        order = "<" if content[:4] == HEADER_BYTES.to_bytes(4, "little") else ">"
+        if not np.isfinite(np.frombuffer(content[offset : offset + length], order + kind)).all():
+            raise InputError(path, "NaN or infinite voxels", "finite ones")
 
 
 def write(volume: Volume, path: Path) -> None:

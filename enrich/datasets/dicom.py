@@ -1,0 +1,140 @@
+"""DICOM slices of one series, and the volume that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+
+from enrich.volume import Volume
+from gan.errors import InputError
+
+GAP_TOLERANCE = 0.05  # of the typical gap between slices
+SHEAR_TOLERANCE = 0.5  # of a pixel, from the first slice to the last
+COSINE_TOLERANCE = 1e-3
+SPACING_TOLERANCE_MM = 1e-4
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One DICOM file.
+
+    Attributes:
+        path: the file.
+        pixels: rescaled intensities, (Y, X), float32.
+        spacing_mm: (x, y), the distance between columns and that between rows.
+        axes: unit vectors along a row and along a column, (2, 3), in the LPS frame.
+        position_mm: centre of the first pixel, (3,), in the LPS frame.
+    """
+
+    path: Path
+    pixels: NDArray[np.float32]
+    spacing_mm: tuple[float, float]
+    axes: NDArray[np.float64]
+    position_mm: NDArray[np.float64]
+
+
+def read_header(path: Path) -> pydicom.Dataset:
+    """Read all but the pixels.
+
+    Raises:
+        InputError: the file is no DICOM file.
+    """
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True)
+    except Exception as error:  # whatever pydicom makes of broken bytes
+        raise InputError(path, f"an unreadable file ({type(error).__name__})", "a DICOM file") from error
+
+
+def read_slice(path: Path) -> Slice:
+    """Read one slice and rescale its intensities with the file's own slope and intercept.
+
+    Padding stays as the file has it.
+
+    Raises:
+        InputError: the file is unreadable or truncated, lacks its place in space, or is not one grey image of finite
+            intensities.
+    """
+    try:
+        data = pydicom.dcmread(path)
+        pixels = data.pixel_array.astype(np.float32)
+        pixels = pixels * np.float32(data.get("RescaleSlope", 1)) + np.float32(data.get("RescaleIntercept", 0))
+        row_mm, column_mm = (float(value) for value in data.PixelSpacing)
+        axes = np.array(data.ImageOrientationPatient, dtype=float).reshape(2, 3)
+        position_mm = np.array(data.ImagePositionPatient, dtype=float).reshape(3)
+    except Exception as error:  # whatever pydicom makes of broken bytes or missing tags
+        found = f"an unreadable or truncated file ({type(error).__name__})"
+        raise InputError(path, found, "a DICOM slice with pixels, spacing, orientation and position") from error
+    if not np.isfinite(pixels).all():
+        raise InputError(path, "NaN or infinite intensities", "finite ones")
+    if pixels.ndim != 2:
+        raise InputError(path, f"pixels of shape {pixels.shape}", "one grey slice")
+    if min(row_mm, column_mm) <= 0 or not np.allclose(axes @ axes.T, np.eye(2), atol=COSINE_TOLERANCE):
+        found = f"pixel spacing {row_mm, column_mm} mm and axes {axes.tolist()}"
+        raise InputError(path, found, "a positive spacing and orthogonal unit axes")
+    return Slice(path, pixels, (column_mm, row_mm), axes, position_mm)
+
+
+def stack(slices: Sequence[Slice]) -> tuple[Volume, list[int]]:
+    """Stack slices along their normal; spacing between slices comes from their positions alone.
+
+    Returns:
+        The volume, int16 where that is exact and float32 elsewhere, and the index into `slices` of each of its slices.
+
+    Raises:
+        InputError: fewer than two slices, a constant image, slices of different grids or at uneven distances.
+    """
+    first = slices[0]
+    if len(slices) < 2:
+        raise InputError(first.path, "a single slice", "a series of slices")
+    for other in slices:
+        _require_same_plane(other, first)
+    voxels = np.stack([s.pixels for s in slices])
+    if voxels.min() == voxels.max():
+        raise InputError(first.path.parent, f"a constant image of {voxels.min()}", "an image")
+    normal = np.cross(*first.axes)
+    heights = np.array([s.position_mm @ normal for s in slices])
+    order = np.argsort(heights, kind="stable").tolist()
+    gaps = np.diff(heights[order])
+    typical = float(np.median(gaps))
+    for (below, above), gap in zip(pairwise(order), gaps, strict=True):
+        if gap == 0 or abs(gap - typical) > GAP_TOLERANCE * typical:
+            found = f"{gap:.4g} mm from {slices[below].path.name}"
+            raise InputError(slices[above].path, found, f"{typical:.4g} mm as between most slices")
+    bottom, top = slices[order[0]], slices[order[-1]]
+    shift = np.abs(first.axes @ (top.position_mm - bottom.position_mm)).max()
+    if shift > SHEAR_TOLERANCE * min(first.spacing_mm):
+        found = f"{shift:.4g} mm beside {bottom.path.name}"
+        raise InputError(top.path, found, "slices straight above each other")
+    volume = Volume(
+        _compact(voxels[order]),
+        (*first.spacing_mm, float(gaps.mean())),
+        tuple(bottom.position_mm.tolist()),
+        tuple(np.stack([*first.axes, normal], axis=1).ravel().tolist()),
+    )
+    return volume, order
+
+
+def _require_same_plane(found: Slice, expected: Slice) -> None:
+    if (
+        found.pixels.shape != expected.pixels.shape
+        or not np.allclose(found.spacing_mm, expected.spacing_mm, rtol=0, atol=SPACING_TOLERANCE_MM)
+        or not np.allclose(found.axes, expected.axes, rtol=0, atol=COSINE_TOLERANCE)
+    ):
+        raise InputError(found.path, _plane(found), f"{_plane(expected)} as {expected.path.name}")
+
+
+def _plane(one: Slice) -> str:
+    return f"{one.pixels.shape} pixels, spacing {one.spacing_mm} mm, axes {one.axes.tolist()}"
+
+
+def _compact(voxels: NDArray[np.float32]) -> NDArray[np.int16] | NDArray[np.float32]:
+    limits = np.iinfo(np.int16)
+    if limits.min <= voxels.min() and voxels.max() <= limits.max and np.array_equal(voxels, np.rint(voxels)):
+        return voxels.astype(np.int16)
+    return voxels
