@@ -1,0 +1,78 @@
+"""Score one segmenter's predictions: one CSV row per patient × modality × method × seed × structure."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from enrich import index, volume
+from enrich.evaluate import read_mask
+from enrich.metrics.segmentation import scores
+from gan.errors import InputError, run
+
+METRICS = ["dice_percent", "ravd_percent", "assd_mm", "mssd_mm", "hd95_mm"]
+KEYS = ["patient", "case", "modality", "method", "seed", "structure"]
+COLUMNS = [*KEYS, *METRICS, "reference_ml", "prediction_ml", "note"]
+
+
+def score(scans: Path, predictions: Path, identity: dict[str, str | int]) -> pd.DataFrame:
+    """Compare every prediction of an index with the reference of its scan.
+
+    Args:
+        scans: `scans.csv`; names each case's reference mask and its hash.
+        predictions: `index.csv` with columns case, image, sha256.
+        identity: modality, method, seed and structure, repeated in every row.
+
+    Returns:
+        `COLUMNS`, in the order of the index. `note` is `empty reference`, `empty prediction`, both joined by a comma,
+        or nothing.
+
+    Raises:
+        InputError: an empty index, a case that is listed twice or has no labelled scan, a file that is not the one that
+            the table names, or masks on different grids.
+    """
+    predicted = index.read(predictions)
+    listed = index.read(scans)
+    references = listed[(listed["modality"] == identity["modality"]) & (listed["label"] != "")].set_index("case")
+    if predicted.empty or predicted["case"].duplicated().any():
+        twice = ", ".join(predicted["case"][predicted["case"].duplicated()])
+        raise InputError(predictions, f"{twice} twice" if twice else "no prediction", "every case once")
+    rows = []
+    for _, row in tqdm(predicted.iterrows(), "score", len(predicted), disable=None):
+        if row["case"] not in references.index:
+            raise InputError(predictions, f"case {row['case']}", f"a labelled {identity['modality']} scan of {scans}")
+        scan = references.loc[row["case"]]
+        prediction = read_mask(index.file_of(predictions, row["image"], row["sha256"]))
+        reference = read_mask(index.file_of(scans, scan["label"], scan["label_sha256"]))
+        volume.require_same_grid(predictions.parent / row["image"], prediction, reference)
+        sizes = {"reference": reference, "prediction": prediction}
+        rows.append(
+            {"patient": scan["patient"], "case": row["case"]}
+            | identity
+            | scores(prediction.array, reference.array, reference.spacing_mm[::-1])
+            | {f"{name}_ml": float(np.count_nonzero(mask.array) * mask.voxel_ml) for name, mask in sizes.items()}
+            | {"note": ", ".join(f"empty {name}" for name, mask in sizes.items() if not mask.array.any())}
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def main() -> None:
+    """Write one segmenter's scores."""
+    parser = argparse.ArgumentParser(prog="python -m enrich.score", description=__doc__)
+    parser.add_argument("--scans", type=Path, required=True, help="scans.csv")
+    parser.add_argument("--predictions", type=Path, required=True, help="index.csv of the predicted masks")
+    parser.add_argument("--method", required=True, help="the translator that enriched the scans, or single or zero")
+    parser.add_argument("--modality", required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--structure", required=True, help="what label 1 is, such as liver")
+    parser.add_argument("--output", type=Path, required=True, help="CSV")
+    arguments = parser.parse_args()
+    identity = {name: getattr(arguments, name) for name in ("modality", "method", "seed", "structure")}
+    table = score(arguments.scans, arguments.predictions, identity)
+    index.write(table, arguments.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,170 @@
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from enrich import index, volume
+from enrich.figures import segmentation, translation
+from enrich.prepare import prepare
+from enrich.score import COLUMNS, METRICS
+from gan.errors import InputError
+from gan.files import sha256
+
+MODALITIES = ["ct", "t1", "t2"]
+TEST = ["ct02", "mr01"]
+
+
+@pytest.fixture
+def scans_csv(tmp_path, scans):
+    (tmp_path / "scans").mkdir()
+    index.write(prepare(scans, "liver", tmp_path / "scans", 1), tmp_path / "scans.csv")
+    splits = {"train": ["ct01", "mr02"], "watch": [], "test": TEST, "unlabelled": []}
+    (tmp_path / "splits.json").write_text(json.dumps(splits))
+    return tmp_path / "scans.csv"
+
+
+@pytest.fixture
+def synthetic(tmp_path, scans_csv):
+    """Return a function that writes an index of translations in which a slice's grey grows along its columns."""
+
+    def write(method, highest):
+        folder = tmp_path / method
+        rows = []
+        for _, scan in index.read(scans_csv).iterrows():
+            source = volume.read(scans_csv.parent / scan["image"])
+            axial = volume.reorient(source, "LPS")
+            for target in MODALITIES:
+                lowest, top = (864, 1264) if target == "ct" else (0, 1000)
+                ramp = np.linspace(lowest, lowest + highest * (top - lowest), axial.array.shape[2])
+                planes = axial.with_array(np.broadcast_to(ramp, axial.array.shape).astype(np.int16))
+                path = folder / f"{scan['case']}_{scan['modality']}_to_{target}.nii.gz"
+                volume.write(volume.reorient(planes, source.orientation), path)
+                rows.append((scan["case"], scan["modality"], target, path.name, sha256(path)))
+        index.write(pd.DataFrame(rows, columns=["case", "source", "target", "image", "sha256"]), folder / "index.csv")
+        return folder / "index.csv"
+
+    return write
+
+
+def reds(path):
+    """Count the pixels of a figure that are red."""
+    red, green, blue = np.asarray(Image.open(path).convert("RGB"), int).transpose(2, 0, 1)
+    return int(((red > 200) & (green < 60) & (blue < 60)).sum())
+
+
+def scores(undefined=0):
+    generator = np.random.default_rng(0)
+    rows = [
+        dict.fromkeys(METRICS, generator.uniform(80, 95))
+        | {"patient": f"{modality}{k}", "case": f"{modality}{k}", "modality": modality, "method": method, "seed": 0}
+        | {"structure": "liver", "reference_ml": 1.0, "prediction_ml": 1.0, "note": ""}
+        for modality in MODALITIES
+        for method in ("single", "targan")
+        for k in range(5)
+    ]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    table.loc[: undefined - 1, "ravd_percent"] = np.nan
+    return table
+
+
+def test_source_is_the_axial_slice_with_the_largest_target(scans_csv):
+    source = translation.pick_source(scans_csv, TEST, "ct")
+    assert source.case == "ct02"  # stored in another orientation than LPS
+    label = volume.reorient(volume.read(scans_csv.parent / "scans" / "ct02_ct_label.nii.gz"), "LPS")
+    areas = label.array.sum(axis=(1, 2))
+    assert source.target.sum() == areas.max() == areas[source.slice]
+    assert source.grey.shape == source.target.shape == label.array.shape[1:]
+    assert source.aspect == pytest.approx(label.spacing_mm[1] / label.spacing_mm[0])
+    assert source.aspect != 1
+    assert 0 <= source.grey.min() < source.grey.max() <= 1
+    # CT 110 HU between -160 and 240
+    assert source.grey[source.target].mean() == pytest.approx(270 / 400, abs=0.02)
+
+
+@pytest.mark.parametrize("target", MODALITIES)
+@pytest.mark.parametrize("modality", ["ct", "t1"])
+def test_translations_are_shown_axial_from_black_to_white(scans_csv, synthetic, modality, target):
+    source = translation.pick_source(scans_csv, TEST, modality)
+    shown = translation.read_translation(synthetic("targan", highest=1), source, target)
+    assert shown.shape == source.grey.shape
+    expected = np.broadcast_to(np.linspace(0, 1, shown.shape[1]), shown.shape)
+    assert np.abs(shown - expected).max() < 1 / 300
+
+
+def test_translation_figure_has_a_contour_in_every_panel_and_equal_bytes(scans_csv, synthetic, tmp_path, monkeypatch):
+    indexes = [f"{method}={synthetic(method, highest)}" for method, highest in (("stargan", 0.5), ("targan", 1))]
+    arguments = [f"--scans={scans_csv}", f"--splits={tmp_path / 'splits.json'}", "--modalities", *MODALITIES]
+    paths = [tmp_path / "figures" / f"{k}.png" for k in range(2)]
+    for path in paths:
+        options = ['--titles-json={"targan": "TarGAN"}', f"--output={path}"]
+        monkeypatch.setattr(sys, "argv", ["translation", *arguments, "--synthetic", *indexes, *options])
+        translation.main()
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    monkeypatch.setattr(
+        sys, "argv", ["translation", *arguments, "--synthetic", indexes[0], f"--output={tmp_path / 'one.png'}"]
+    )
+    translation.main()
+    assert reds(paths[0]) > 6 * 3 * 100
+    assert reds(paths[0]) == pytest.approx(reds(tmp_path / "one.png") * 3 / 2, rel=0.1)
+
+
+def test_translation_figure_needs_every_direction_once(scans_csv, synthetic):
+    path = synthetic("targan", 1)
+    source = translation.pick_source(scans_csv, TEST, "ct")
+    rows = index.read(path)
+    index.write(rows[rows["target"] != "t2"], path)
+    with pytest.raises(InputError, match="0 translations, expected ct02 from ct to t2 once"):
+        translation.read_translation(path, source, "t2")
+
+
+def test_a_translation_on_another_grid_is_refused(scans_csv, synthetic):
+    path = synthetic("targan", 1)
+    source = translation.pick_source(scans_csv, TEST, "ct")
+    rows = index.read(path)
+    rows["case"] = rows["case"].map({"ct01": "ct02"})
+    index.write(rows.dropna(), path)
+    with pytest.raises(InputError, match="a grid of"):
+        translation.read_translation(path, source, "t1")
+
+
+def test_translation_figure_needs_a_labelled_test_scan_and_a_target(scans_csv):
+    with pytest.raises(InputError, match="no labelled test scan of flair"):
+        translation.pick_source(scans_csv, TEST, "flair")
+    rows = index.read(scans_csv)
+    path = scans_csv.parent / rows["label"].iloc[1]
+    label = volume.read(path)
+    volume.write(label.with_array(0 * label.array), path)
+    rows.loc[1, "label_sha256"] = sha256(path)
+    index.write(rows, scans_csv)
+    with pytest.raises(InputError, match="an empty target"):
+        translation.pick_source(scans_csv, TEST, "ct")
+
+
+def test_segmentation_figure_is_reproducible(tmp_path, monkeypatch):
+    scores().to_csv(tmp_path / "scores.csv", index=False)
+    paths = [tmp_path / f"{k}.png" for k in range(2)]
+    arguments = [f"--scores={tmp_path / 'scores.csv'}", "--modalities", *MODALITIES, "--methods", "single", "targan"]
+    for path in paths:
+        monkeypatch.setattr(sys, "argv", ["segmentation", *arguments, f"--output={path}"])
+        segmentation.main()
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_segmentation_figure_shows_every_patient_and_says_what_it_leaves_out():
+    figure = segmentation.draw(scores(undefined=2), MODALITIES, ["single", "targan"], {"targan": "TarGAN"})
+    dice, ravd = figure.axes
+    points = [sum(len(dots.get_offsets()) for dots in panel.collections) for panel in (dice, ravd)]
+    assert points == [30, 28]
+    assert dice.get_ylabel() == "DICE (%), higher is better"
+    assert ravd.get_ylabel() == "RAVD (%), lower is better"
+    assert (dice.get_xlabel(), ravd.get_xlabel()) == ("", "undefined and not drawn: 2 of 30 values")
+    assert [tick.get_text() for tick in dice.get_xticklabels()] == ["CT", "T1w", "T2w"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["single", "TarGAN"]
+
+
+def test_segmentation_figure_needs_scores_of_every_method():
+    with pytest.raises(InputError, match="no score of stargan on ct"):
+        segmentation.draw(scores(), MODALITIES, ["single", "stargan"], {})
