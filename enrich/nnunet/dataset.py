@@ -1,0 +1,162 @@
+"""nnU-Net's raw dataset: the real channel and the added ones, named by path; no voxel is copied."""
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from enrich import index, splits, volume
+from enrich.modality import title
+from gan.errors import InputError, run
+from gan.files import publish_folder, sha256
+
+FOLDS = 5
+FILE_ENDING = ".nii.gz"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scan with its added channels.
+
+    Attributes:
+        name: nnU-Net's case identifier.
+        patient: the person.
+        images: the real channel, then the added ones.
+        label: the label map, None for a scan without one.
+    """
+
+    name: str
+    patient: str
+    images: list[Path]
+    label: Path | None
+
+
+def channel_names(modality: str, added: Sequence[str], kind: str) -> dict[str, str]:
+    """Return `channel_names` as nnU-Net reads them.
+
+    Only a channel that is named exactly `CT` gets nnU-Net's CT normalization: a real CT. Every other one is z-scored.
+    """
+    names = [title(modality), *(f"{kind} {title(name)}" for name in added)]
+    return {str(number): name for number, name in enumerate(names)}
+
+
+def cases(scans: Path, modality: str, synthetic: Path | None, added: Sequence[str]) -> Iterator[Case]:
+    """Yield every scan of a modality with its added channels, in the order of `scans.csv`.
+
+    Raises:
+        InputError: a file is missing, is not the one that was indexed, or lies on another grid than the real channel.
+    """
+    translations = {}
+    if synthetic is not None:
+        rows = index.read(synthetic)
+        names = zip(rows["case"], rows["source"], rows["target"], strict=True)
+        translations = dict(zip(names, zip(rows["image"], rows["sha256"], strict=True), strict=True))
+    table = index.read(scans)
+    for row in table[table["modality"] == modality].to_dict("records"):
+        images = [index.file_of(scans, row["image"], row["image_sha256"])]
+        for target in added:
+            name = (row["case"], modality, target)
+            if synthetic is None or name not in translations:
+                raise InputError(synthetic or scans, f"no image of {row['case']} {modality} to {target}", "one")
+            images.append(index.file_of(synthetic, *translations[name]))
+        label = index.file_of(scans, row["label"], row["label_sha256"]) if row["label"] else None
+        grid = volume.read_grid(images[0])
+        for path in images[1:] if label is None else [*images[1:], label]:
+            volume.require_same_grid(path, volume.read_grid(path), grid)
+        yield Case(row["case"], row["patient"], images, label)
+
+
+def draw_folds(training: Sequence[Case], seed: int) -> list[dict[str, list[str]]]:
+    """Draw nnU-Net's `splits_final.json`: five folds in which all cases of a patient are on one side.
+
+    Raises:
+        InputError: fewer patients than folds.
+    """
+    patients = sorted({case.patient for case in training})
+    if len(patients) < FOLDS:
+        raise InputError("folds", f"{len(patients)} labelled patients to train", f"at least {FOLDS}, or fold all")
+    order = np.random.default_rng(seed).permutation(patients)
+    return [
+        {
+            "train": sorted(case.name for case in training if case.patient not in held_out),
+            "val": sorted(case.name for case in training if case.patient in held_out),
+        }
+        for held_out in np.array_split(order, FOLDS)
+    ]
+
+
+def write(
+    folder: Path, training: Sequence[Case], test: Sequence[Case], header: dict[str, object], seed: int | None
+) -> None:
+    """Write a raw dataset folder, complete or not at all.
+
+    Args:
+        folder: `DatasetXXX_Name`; what was there is replaced.
+        training: cases of the `dataset` map, all labelled.
+        test: cases that are in `imagesTs` only, as relative links.
+        header: further keys of `dataset.json`.
+        seed: of the folds; None writes no folds.
+    """
+    dataset = {
+        case.name: {"images": [_relative(image, folder) for image in case.images], "label": _relative(label, folder)}
+        for case in training
+        if (label := case.label) is not None
+    }
+    counts = {"numTraining": len(dataset), "file_ending": FILE_ENDING, "test_cases": [case.name for case in test]}
+    folds = None if seed is None else draw_folds(training, seed)
+    with publish_folder(folder) as temporary:
+        images = temporary / "imagesTs"
+        images.mkdir()
+        for case in test:
+            for number, image in enumerate(case.images):
+                (images / f"{case.name}_{number:04d}{FILE_ENDING}").symlink_to(_relative(image, folder / "imagesTs"))
+        if folds is not None:
+            (temporary / "splits_final.json").write_text(json.dumps(folds, indent=2) + "\n")
+        content = header | counts | {"dataset": dataset}
+        (temporary / "dataset.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return os.path.relpath(path.absolute(), folder.absolute())
+
+
+def main() -> None:
+    """Parse the command line, check every file, and publish the raw dataset folder."""
+    parser = argparse.ArgumentParser(description="Write an nnU-Net dataset of real and synthetic channels.")
+    parser.add_argument("--scans", type=Path, required=True, help="scans.csv")
+    parser.add_argument("--splits", type=Path, required=True, help="splits.json")
+    parser.add_argument("--modality", required=True, help="modality of the real channel")
+    parser.add_argument("--modalities", nargs="+", required=True, help="all modalities, in the order of the channels")
+    parser.add_argument("--target", required=True, help="name of the structure that label 1 is")
+    parser.add_argument("--synthetic", type=Path, help="index of the synthetic images; none: the real channel alone")
+    parser.add_argument("--kind", choices=["synthetic", "zero"], default="synthetic", help="names the added channels")
+    parser.add_argument("--folds", nargs="+", choices=["all", *map(str, range(FOLDS))], default=["all"])
+    parser.add_argument("--seed", type=int, default=0, help="seed of the folds")
+    parser.add_argument("--output", type=Path, required=True, help="…/raw/Dataset001_enriched/dataset.json")
+    arguments = parser.parse_args()
+    added = [name for name in arguments.modalities if name != arguments.modality] if arguments.synthetic else []
+    everyone = list(cases(arguments.scans, arguments.modality, arguments.synthetic, added))
+    sets = splits.read(arguments.splits)
+    training = [case for case in everyone if case.label and case.patient in {*sets.train, *sets.watch}]
+    if not training:
+        raise InputError(arguments.splits, f"no labelled {arguments.modality} scan to train", "at least one")
+    header = {
+        "channel_names": channel_names(arguments.modality, added, arguments.kind),
+        "labels": {"background": 0, arguments.target: 1},
+        "provenance": {
+            f"{name}_sha256": sha256(path)
+            for name, path in vars(arguments).items()
+            if name in ("scans", "splits", "synthetic") and path is not None
+        },
+    }
+    test = [case for case in everyone if case.patient in sets.test]
+    seed = None if arguments.folds == ["all"] else arguments.seed
+    write(arguments.output.parent, training, test, header, seed)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,123 @@
+"""nnU-Net's fingerprint, plans and preprocessed cases, as `nnUNetv2_plan_and_preprocess` makes them."""
+
+import argparse
+import json
+from contextlib import nullcontext
+from pathlib import Path
+
+from enrich.nnunet import environment
+from gan.errors import InputError, run
+from gan.files import publish_folder, sha256
+
+FOREGROUND_SAMPLES = 100_000_000  # nnU-Net's own; statistics of 100,000 differ by about 1 %
+
+
+def preprocess(
+    dataset: Path,
+    folder: Path,
+    configuration: str,
+    planner: str = "ExperimentPlanner",
+    plans: str | None = None,
+    gpu_memory_gb: float | None = None,
+    foreground_samples: int = FOREGROUND_SAMPLES,
+    workers: int = 1,
+) -> None:
+    """Write a preprocessed dataset folder and its `preprocessed.json`, complete or not at all.
+
+    Args:
+        dataset: `dataset.json` of a raw dataset.
+        folder: gets the raw dataset's name; what was there is replaced, since nnU-Net keeps stale configurations.
+        configuration: `2d` or `3d_fullres`.
+        planner: class name of the planner.
+        plans: name of the plans; None for the planner's own.
+        gpu_memory_gb: what the network may take; None for the planner's own.
+        foreground_samples: voxels drawn for the intensity statistics, over all cases.
+        workers: processes; 1 works in this one.
+
+    Raises:
+        InputError: no such dataset, planner or configuration, or a folder with another name.
+    """
+    if not dataset.is_file():
+        raise InputError(dataset, "no such file", "dataset.json of an nnU-Net dataset")
+    name = dataset.parent.name
+    if folder.name != name:
+        raise InputError(folder, f"the name {folder.name}", name)
+    with publish_folder(folder) as temporary:
+        environment.configure(1, raw=dataset.parent.parent, preprocessed=temporary)
+        with environment.pools_of_threads() if workers == 1 else nullcontext():
+            identifier = _plan(name, planner, plans, gpu_memory_gb, foreground_samples, workers)
+            cases = _preprocess(name, temporary / name, identifier, configuration, workers)
+        for path in (temporary / name).iterdir():
+            path.rename(temporary / path.name)
+        (temporary / name).rmdir()
+        summary = {
+            "plans": identifier,
+            "configuration": configuration,
+            "plans_sha256": sha256(temporary / f"{identifier}.json"),
+            "dataset_sha256": sha256(temporary / "dataset.json"),
+            "cases": cases,
+        }
+        (temporary / "preprocessed.json").write_text(json.dumps(summary, indent=2) + "\n")
+
+
+def _plan(
+    name: str, planner: str, plans: str | None, gpu_memory_gb: float | None, foreground_samples: int, workers: int
+) -> str:
+    import nnunetv2
+    from nnunetv2.experiment_planning.plan_and_preprocess_api import (
+        DatasetFingerprintExtractor,
+        plan_experiment_dataset,
+        recursive_find_python_class,
+    )
+
+    where = Path(nnunetv2.__path__[0]) / "experiment_planning"
+    planner_class = recursive_find_python_class(str(where), planner, "nnunetv2.experiment_planning")
+    if planner_class is None:
+        raise InputError("planner", planner, "a planner of nnU-Net such as nnUNetPlannerResEncM")
+    extractor = DatasetFingerprintExtractor(name, workers)
+    extractor.num_foreground_voxels_for_intensitystats = foreground_samples
+    extractor.run(overwrite_existing=True)
+    _, identifier = plan_experiment_dataset(name, planner_class, gpu_memory_gb, overwrite_plans_name=plans)
+    return str(identifier)
+
+
+def _preprocess(name: str, folder: Path, identifier: str, configuration: str, workers: int) -> dict[str, str]:
+    from nnunetv2.experiment_planning.plan_and_preprocess_api import preprocess_dataset
+    from nnunetv2.utilities.dataset_name_id_conversion import convert_dataset_name_to_id
+
+    planned = json.loads((folder / f"{identifier}.json").read_text())["configurations"]
+    if configuration not in planned:
+        raise InputError("configuration", configuration, f"one that nnU-Net plans for it: {', '.join(planned)}")
+    preprocess_dataset(convert_dataset_name_to_id(name), identifier, (configuration,), (workers,))
+    arrays = sorted((folder / planned[configuration]["data_identifier"]).glob("*.b2nd"))
+    return {path.stem: sha256(path) for path in arrays}
+
+
+def main() -> None:
+    """Parse the command line and preprocess."""
+    parser = argparse.ArgumentParser(description="Plan and preprocess an nnU-Net dataset.")
+    parser.add_argument("--dataset", type=Path, required=True, help="…/raw/Dataset001_enriched/dataset.json")
+    parser.add_argument("--configuration", choices=["2d", "3d_fullres"], required=True)
+    parser.add_argument("--planner", default="ExperimentPlanner", help="or nnUNetPlannerResEncM, …L, …XL")
+    parser.add_argument("--plans", help="name of the plans; default: the planner's own")
+    parser.add_argument("--gpu-memory-gb", type=float, help="what the network may take; default: the planner's own")
+    parser.add_argument("--foreground-samples", type=int, default=FOREGROUND_SAMPLES)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument(
+        "--output", type=Path, required=True, help="…/preprocessed/Dataset001_enriched/preprocessed.json"
+    )
+    arguments = parser.parse_args()
+    preprocess(
+        arguments.dataset,
+        arguments.output.parent,
+        arguments.configuration,
+        arguments.planner,
+        arguments.plans,
+        arguments.gpu_memory_gb,
+        arguments.foreground_samples,
+        arguments.workers,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,120 @@
+"""Train one fold of nnU-Net on a preprocessed dataset."""
+
+import argparse
+import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+from enrich.nnunet import environment
+from enrich.nnunet.dataset import FOLDS
+from gan.errors import InputError, run
+from gan.files import sha256
+
+AUGMENTATION_WORKERS = 12  # nnU-Net's own, which takes at most one a core
+CHECKPOINT_EVERY = 50  # nnU-Net's own
+
+
+def train(
+    preprocessed: Path,
+    results: Path,
+    fold: str,
+    trainer: str = "nnUNetTrainer",
+    epochs: int | None = None,
+    iterations: int | None = None,
+    validation_iterations: int | None = None,
+    checkpoint_every: int = CHECKPOINT_EVERY,
+    augmentation_workers: int = AUGMENTATION_WORKERS,
+    seed: int = 0,
+) -> Path:
+    """Train one fold, or go on with a training of the same settings that was interrupted; return its final checkpoint.
+
+    Args:
+        preprocessed: `preprocessed.json` of a preprocessed dataset.
+        results: folder of nnU-Net's results.
+        fold: a number, or `all`: all cases train, and nothing is validated afterwards.
+        trainer: class name of nnU-Net's trainer.
+        epochs: None for the trainer's own, as the next two.
+        iterations: batches an epoch.
+        validation_iterations: validation batches an epoch.
+        checkpoint_every: epochs from one checkpoint to the next.
+        augmentation_workers: processes that augment; 0 augments in this one, the only repeatable way.
+        seed: of weights, patches and augmentation.
+
+    Raises:
+        InputError: no preprocessed dataset, folds or trainer of that name.
+    """
+    if not preprocessed.is_file():
+        raise InputError(preprocessed, "no such file", "a preprocessed nnU-Net dataset")
+    folder = preprocessed.parent
+    if fold != "all" and not (folder / "splits_final.json").is_file():
+        raise InputError(folder / "splits_final.json", "no such file", f"the folds of which {fold} is one")
+    environment.configure(augmentation_workers, preprocessed=folder.parent, results=results)
+    import torch
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+    from enrich.nnunet.trainer import repeatable, settings_of
+
+    try:
+        trainer_class = repeatable(recursive_find_trainer_class_by_name(trainer))
+    except RuntimeError as error:
+        raise InputError("trainer", trainer, "a trainer of nnU-Net") from error
+    summary = json.loads(preprocessed.read_text())
+    settings = {
+        "preprocessed_sha256": sha256(preprocessed),
+        "epochs": epochs,
+        "iterations": iterations,
+        "validation_iterations": validation_iterations,
+        "augmentation_workers": augmentation_workers,
+        "seed": seed,
+        "code_sha256": [sha256(Path(__file__).with_name(name)) for name in ("train.py", "trainer.py")],
+        "versions": {name: version(name) for name in ("nnunetv2", "torch")},
+    }
+    model = results / folder.name / f"{trainer}__{summary['plans']}__{summary['configuration']}"
+    output = model / f"fold_{fold}"
+    latest = output / "checkpoint_latest.pth"
+    resume = latest.is_file() and settings_of(latest) == settings
+    if output.exists() and not resume:
+        shutil.rmtree(output)
+    for leftover in output.glob(".*.pth"):
+        leftover.unlink()
+    plans = json.loads((folder / f"{summary['plans']}.json").read_text()) | {"continue_training": resume}
+    fold_name = fold if fold == "all" else int(fold)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dataset = json.loads((folder / "dataset.json").read_text())
+    training = trainer_class(plans, summary["configuration"], fold_name, dataset, device)
+    training.my_init_kwargs["settings"] = settings
+    training.seed = seed
+    training.checkpoint_every = checkpoint_every
+    training.num_epochs = epochs or training.num_epochs
+    training.num_iterations_per_epoch = iterations or training.num_iterations_per_epoch
+    training.num_val_iterations_per_epoch = validation_iterations or training.num_val_iterations_per_epoch
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+    if resume:
+        training.load_checkpoint(str(latest))
+    training.run_training()
+    return output / "checkpoint_final.pth"
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(description="Train one fold of nnU-Net.")
+    parser.add_argument("--preprocessed", type=Path, required=True, help="preprocessed.json")
+    parser.add_argument("--results", type=Path, required=True, help="folder of nnU-Net's results")
+    parser.add_argument("--fold", choices=["all", *map(str, range(FOLDS))], default="all")
+    parser.add_argument("--trainer", default="nnUNetTrainer")
+    parser.add_argument("--epochs", type=int, help="default: the trainer's own")
+    parser.add_argument("--iterations", type=int, help="batches an epoch; default: the trainer's own")
+    parser.add_argument("--validation-iterations", type=int, help="default: the trainer's own")
+    parser.add_argument(
+        "--checkpoint-every", type=int, default=CHECKPOINT_EVERY, help="epochs from one checkpoint to the next"
+    )
+    parser.add_argument(
+        "--augmentation-workers", type=int, default=AUGMENTATION_WORKERS, help="0 augments in this process: repeatable"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    train(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    run(main)

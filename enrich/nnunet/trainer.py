@@ -1,0 +1,82 @@
+"""nnU-Net's trainers made repeatable, resumable and atomic; importing this imports nnU-Net."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from batchgeneratorsv2.transforms.noise import gaussian_blur
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from enrich.nnunet.environment import pools_of_threads
+from gan.files import publish
+
+
+class Repeatable(nnUNetTrainer):  # type: ignore[misc]
+    """What is added to an nnU-Net trainer, of which nothing else changes.
+
+    Every epoch starts from a seed of its own, so that a resumed training equals an uninterrupted one: bit for bit on a
+    CPU, with as many threads, augmented in this process.
+
+    Attributes:
+        seed: of weights, patches and augmentation.
+        checkpoint_every: epochs from one checkpoint to the next.
+    """
+
+    seed: int
+    checkpoint_every: int
+
+    def initialize(self) -> None:
+        """Build the network from the seed."""
+        self.save_every = self.num_epochs + 1  # never: nnU-Net's own comes before the epoch's best is known
+        _seed(self.seed, 0)
+        super().initialize()
+
+    def on_epoch_start(self) -> None:
+        """Start the epoch from its own seed."""
+        _seed(self.seed, self.current_epoch + 1)
+        super().on_epoch_start()
+
+    def on_epoch_end(self) -> None:
+        """End the epoch, and then save all that an uninterrupted training would go on with."""
+        super().on_epoch_end()
+        if self.current_epoch % self.checkpoint_every == 0 and self.current_epoch < self.num_epochs:
+            self.current_epoch -= 1  # a checkpoint says the epoch after the current one
+            self.save_checkpoint(f"{self.output_folder}/checkpoint_latest.pth")
+            self.current_epoch += 1
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write a checkpoint, complete or not at all."""
+        with publish(Path(filename)) as temporary:
+            super().save_checkpoint(str(temporary))
+
+    def on_train_end(self) -> None:
+        """Predict the fold's own validation cases, and only then publish the final checkpoint."""
+        if self.fold != "all":
+            with pools_of_threads():
+                self.perform_actual_validation()
+        super().on_train_end()
+
+
+def repeatable(trainer: type[nnUNetTrainer]) -> type[Repeatable]:
+    """Return a repeatable subclass of an nnU-Net trainer, under the trainer's own name.
+
+    nnU-Net's tools look a model's trainer up by that name, find the original, and load the model.
+    """
+    # nnU-Net's blur picks its algorithm by timing, and the two differ in the last bits
+    gaussian_blur.GaussianBlurTransform._benchmark_wrapper = staticmethod(gaussian_blur.blur_dimension)
+    return type(trainer.__name__, (Repeatable, trainer), {})
+
+
+def settings_of(checkpoint: Path) -> Any:
+    """Return the settings that a checkpoint was trained with."""
+    return torch.load(checkpoint, map_location="cpu", weights_only=False)["init_args"].get("settings")
+
+
+def _seed(seed: int, epoch: int) -> None:
+    """Seed the global generators, from which nnU-Net draws everything."""
+    state = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+    random.seed(state)
+    np.random.seed(state)  # noqa: NPY002
+    torch.manual_seed(state)
