@@ -27,7 +27,11 @@ rule all:
     """Every table and figure of the run."""
     default_target: True
     input:
-        expand("results/{run}/tables/segmentation.{suffix}", run=RUN, suffix=["csv", "md", "tex"]),
+        expand(
+            "results/{run}/tables/segmentation.{suffix}",
+            run=RUN,
+            suffix=["csv", "md", "tex"],
+        ),
         expand("results/{run}/figures/{figure}.png", run=RUN, figure=FIGURES),
 
 

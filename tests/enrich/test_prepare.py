@@ -2,11 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import make_scan
 
 from enrich import index, volume
 from enrich.prepare import prepare, select
 from gan.errors import InputError
+from tests.enrich.conftest import make_scan
 
 
 def test_scans_keep_their_grid_and_become_image_and_mask(scans, tmp_path):

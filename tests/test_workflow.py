@@ -1,0 +1,177 @@
+"""The whole DAG, run once on a tiny phantom in a copy of the project, and what a rerun would then do."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CONFIG = {
+    "run": "tiny",
+    "data": {"reader": "chaos", "phantom": {"ct_patients": 3, "mr_patients": 3, "slices": 10, "size": 64, "seed": 1}},
+    "modalities": ["ct", "t1"],
+    "target": "liver",
+    "split": {"train": 0.67, "watch": 1, "seed": 0},
+    "image_size": 64,
+    "methods": {
+        "stargan": {"width": 4, "batch_size": 2, "rounds": 5},
+        "targan": {"width": 4, "batch_size": 2, "rounds": 3},
+    },
+    "nnunet": {
+        "configuration": "2d",
+        "folds": ["all"],
+        "epochs": 1,
+        "iterations": 1,
+        "validation_iterations": 1,
+        "foreground_samples": 10000,
+        "mirroring": False,
+        "augmentation_workers": 0,
+    },
+    "threads": 1,
+}
+
+
+def snakemake(project, *arguments, config=CONFIG):
+    """Run snakemake in the copy with a config; return the finished process."""
+    path = project / "tiny.yaml"
+    path.write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", str(path)]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+
+
+def planned(project, *arguments, config=CONFIG):
+    """Return the jobs that a dry run lists: rule and wildcards."""
+    done = snakemake(project, "--dry-run", *arguments, config=config)
+    assert done.returncode == 0, done.stderr
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout + done.stderr, re.MULTILINE)
+    return {(rule, tuple(re.findall(r"\b(?:name|channels|seed)=([^,\n]+)", text))) for rule, text in jobs}
+
+
+def trained(jobs):
+    return {wildcards for rule, wildcards in jobs if rule == "train_gan"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    copy = tmp_path_factory.mktemp("project")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+    done = snakemake(copy, "all")
+    assert done.returncode == 0, done.stderr[-5000:]
+    return copy
+
+
+@pytest.fixture
+def edit(project):
+    """Append a comment to a file of the copy, and take it back after the test."""
+    texts = {}
+
+    def append(name):
+        texts[name] = (project / name).read_bytes()
+        (project / name).write_bytes(texts[name] + b"\n# edited\n")
+
+    yield append
+    for name, text in texts.items():
+        (project / name).write_bytes(text)
+
+
+def test_the_table_has_every_method_and_modality(project):
+    table = pd.read_csv(project / "results/tiny/tables/segmentation.csv")
+    assert set(table["method"]) == {"single", "zero", "stargan", "targan"}
+    assert set(table["modality"]) == {"ct", "t1"}
+    scores = pd.read_csv(project / "results/tiny/scores/segmentation.csv")
+    assert len(scores) == 4 * 2 * 1
+    for name in (
+        "tables/segmentation.md",
+        "tables/segmentation.tex",
+        "figures/segmentation.png",
+        "figures/translation.png",
+    ):
+        assert (project / "results/tiny" / name).stat().st_size > 0
+
+
+def test_every_job_left_a_log_and_a_benchmark(project):
+    jobs = 4 + 1 + 2 * 2 + 4 * 2 * 5 + 1 + 1 + 2
+    benchmarks = list((project / "results/tiny/benchmarks").rglob("*.tsv"))
+    assert len(benchmarks) == jobs
+    assert len(list((project / "results/tiny/logs").rglob("*.log"))) == jobs
+
+
+def test_nothing_is_written_outside_the_results(project):
+    status = subprocess.run(["ls", "-A"], cwd=project, capture_output=True, text=True, check=True).stdout.split()
+    expected = {path.name for path in ROOT.iterdir() if path.name not in (".git", ".venv")}
+    assert set(status) - expected <= {"tiny.yaml", ".snakemake"}
+    assert {path.name for path in (project / "results").iterdir()} == {"README.md", "tiny"}
+
+
+def test_a_finished_run_has_nothing_to_do(project):
+    assert planned(project, "all") == set()
+
+
+def test_editing_a_method_retrains_it_and_nothing_else(project, edit):
+    edit("gan/methods/targan.py")
+    jobs = planned(project, "all")
+    assert trained(jobs) == {("targan", "0")}
+    assert {rule for rule, _ in jobs} & {"prepare", "slices", "split", "zero", "phantom"} == set()
+    assert not any("single" in wildcards or "stargan-seed0" in wildcards for _, wildcards in jobs)
+
+
+@pytest.mark.parametrize("name", ["gan/losses.py", "gan/trainer.py", "gan/layers.py"])
+def test_editing_what_every_training_runs_retrains_all(project, edit, name):
+    edit(name)
+    assert trained(planned(project, "all")) == {("targan", "0"), ("stargan", "0")}
+
+
+def test_a_new_method_or_ablation_trains_only_itself(project):
+    ablation = {"targan-no-crossing": {"method": "targan", "width": 4, "rounds": 3, "weights": {"crossing": 0}}}
+    jobs = planned(project, "all", config=CONFIG | {"methods": CONFIG["methods"] | ablation})
+    assert trained(jobs) == {("targan-no-crossing", "0")}
+    assert {wildcards[0] for rule, wildcards in jobs if rule == "nnunet_train"} == {"targan-no-crossing-seed0"}
+    assert {rule for rule, _ in jobs} & {"prepare", "slices", "split", "zero", "phantom"} == set()
+
+
+def test_a_new_seed_trains_only_itself(project):
+    jobs = planned(project, "all", config=CONFIG | {"seeds": [0, 1]})
+    assert trained(jobs) == {("targan", "1"), ("stargan", "1")}
+    assert {wildcards[-1] for rule, wildcards in jobs if rule == "nnunet_train"} == {"1"}
+
+
+def test_a_single_rule_is_rerun_on_demand(project):
+    jobs = planned(project, "all", "--forcerun", "train_gan")
+    assert trained(jobs) == {("targan", "0"), ("stargan", "0")}
+    target = planned(project, "results/tiny/tables/segmentation.csv", "--forcerun", "tables")
+    assert {rule for rule, _ in target} == {"tables"}
+
+
+def test_changing_a_key_of_finished_results_is_refused_until_the_user_says_so(project):
+    changed = CONFIG | {"methods": CONFIG["methods"] | {"targan": {"width": 8, "batch_size": 2, "rounds": 3}}}
+    done = snakemake(project, "--dry-run", "all", config=changed)
+    assert done.returncode == 1
+    assert "methods.targan.width: found 8, expected 4" in done.stdout + done.stderr
+    jobs = planned(project, "all", config=changed | {"overwrite": True})
+    assert trained(jobs) == {("targan", "0")}
+    jobs = planned(project, "all", config=changed | {"run": "another"})
+    assert trained(jobs) == {("targan", "0"), ("stargan", "0")}
+
+
+def test_a_typo_is_named_before_any_job_starts(project):
+    done = snakemake(project, "all", config=CONFIG | {"tagret": "liver"})
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "tiny.yaml: config: found Additional properties are not allowed ('tagret' was unexpected)" in said
+    assert "Traceback" not in said
+    assert "localrule" not in said
