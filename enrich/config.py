@@ -59,9 +59,12 @@ def titles(config: Config) -> dict[str, str]:
 
 
 def labels_used(config: Config) -> dict[str, str]:
-    """Return which labels each method's translator is trained with, as its schema says."""
+    """Return which labels each translator is trained with: its method's, or none where the target has no stream."""
     methods = schema()["$defs"]
-    return {name: methods[method_of(name, entry)]["$comment"] for name, entry in config["methods"].items()}
+    return {
+        name: methods[method_of(name, entry)]["$comment"] if entry.get("target_stream", True) else "none"
+        for name, entry in config["methods"].items()
+    }
 
 
 def changes(config: Config, recorded: Config) -> Iterator[tuple[str, object, object]]:

@@ -20,7 +20,7 @@ CONFIG = {
     "image_size": 64,
     "methods": {
         "stargan": {"width": 4, "batch_size": 2, "rounds": 5},
-        "targan": {"width": 4, "batch_size": 2, "rounds": 3},
+        "thin": {"method": "targan", "width": 4, "batch_size": 2, "rounds": 3, "weights": {"crossing": 0}},
     },
     "nnunet": {
         "configuration": "2d",
@@ -56,9 +56,8 @@ def trained(jobs):
     return {wildcards for rule, wildcards in jobs if rule == "train_gan"}
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    copy = tmp_path_factory.mktemp("project")
+def copy_project(folder):
+    """Copy the project's files to a folder."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -68,8 +67,14 @@ def project(tmp_path_factory):
     )
     for name in listed.stdout.splitlines():
         if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    copy = tmp_path_factory.mktemp("project")
+    copy_project(copy)
     done = snakemake(copy, "all")
     assert done.returncode == 0, done.stderr[-5000:]
     return copy
@@ -91,7 +96,7 @@ def edit(project):
 
 def test_the_table_has_every_method_and_modality(project):
     table = pd.read_csv(project / "results/tiny/tables/segmentation.csv")
-    assert set(table["method"]) == {"single", "zero", "stargan", "targan"}
+    assert set(table["method"]) == {"single", "zero", "stargan", "thin"}
     assert set(table["modality"]) == {"ct", "t1"}
     scores = pd.read_csv(project / "results/tiny/scores/segmentation.csv")
     assert len(scores) == 4 * 2 * 1
@@ -125,7 +130,7 @@ def test_a_finished_run_has_nothing_to_do(project):
 def test_editing_a_method_retrains_it_and_nothing_else(project, edit):
     edit("gan/methods/targan.py")
     jobs = planned(project, "all")
-    assert trained(jobs) == {("targan", "0")}
+    assert trained(jobs) == {("thin", "0")}
     assert {rule for rule, _ in jobs} & {"prepare", "slices", "split", "zero", "phantom"} == set()
     assert not any("single" in wildcards or "stargan-seed0" in wildcards for _, wildcards in jobs)
 
@@ -133,39 +138,39 @@ def test_editing_a_method_retrains_it_and_nothing_else(project, edit):
 @pytest.mark.parametrize("name", ["gan/losses.py", "gan/trainer.py", "gan/layers.py"])
 def test_editing_what_every_training_runs_retrains_all(project, edit, name):
     edit(name)
-    assert trained(planned(project, "all")) == {("targan", "0"), ("stargan", "0")}
+    assert trained(planned(project, "all")) == {("thin", "0"), ("stargan", "0")}
 
 
 def test_a_new_method_or_ablation_trains_only_itself(project):
-    ablation = {"targan-no-crossing": {"method": "targan", "width": 4, "rounds": 3, "weights": {"crossing": 0}}}
-    jobs = planned(project, "all", config=CONFIG | {"methods": CONFIG["methods"] | ablation})
-    assert trained(jobs) == {("targan-no-crossing", "0")}
-    assert {wildcards[0] for rule, wildcards in jobs if rule == "nnunet_train"} == {"targan-no-crossing-seed0"}
+    more = {"targan": {"width": 4, "batch_size": 2, "rounds": 3}}
+    jobs = planned(project, "all", config=CONFIG | {"methods": CONFIG["methods"] | more})
+    assert trained(jobs) == {("targan", "0")}
+    assert {wildcards[0] for rule, wildcards in jobs if rule == "nnunet_train"} == {"targan-seed0"}
     assert {rule for rule, _ in jobs} & {"prepare", "slices", "split", "zero", "phantom"} == set()
 
 
 def test_a_new_seed_trains_only_itself(project):
     jobs = planned(project, "all", config=CONFIG | {"seeds": [0, 1]})
-    assert trained(jobs) == {("targan", "1"), ("stargan", "1")}
+    assert trained(jobs) == {("thin", "1"), ("stargan", "1")}
     assert {wildcards[-1] for rule, wildcards in jobs if rule == "nnunet_train"} == {"1"}
 
 
 def test_a_single_rule_is_rerun_on_demand(project):
     jobs = planned(project, "all", "--forcerun", "train_gan")
-    assert trained(jobs) == {("targan", "0"), ("stargan", "0")}
+    assert trained(jobs) == {("thin", "0"), ("stargan", "0")}
     target = planned(project, "results/tiny/tables/segmentation.csv", "--forcerun", "tables")
     assert {rule for rule, _ in target} == {"tables"}
 
 
 def test_changing_a_key_of_finished_results_is_refused_until_the_user_says_so(project):
-    changed = CONFIG | {"methods": CONFIG["methods"] | {"targan": {"width": 8, "batch_size": 2, "rounds": 3}}}
+    changed = CONFIG | {"methods": CONFIG["methods"] | {"thin": CONFIG["methods"]["thin"] | {"width": 8}}}
     done = snakemake(project, "--dry-run", "all", config=changed)
     assert done.returncode == 1
-    assert "methods.targan.width: found 8, expected 4" in done.stdout + done.stderr
+    assert "methods.thin.width: found 8, expected 4" in done.stdout + done.stderr
     jobs = planned(project, "all", config=changed | {"overwrite": True})
-    assert trained(jobs) == {("targan", "0")}
+    assert trained(jobs) == {("thin", "0")}
     jobs = planned(project, "all", config=changed | {"run": "another"})
-    assert trained(jobs) == {("targan", "0"), ("stargan", "0")}
+    assert trained(jobs) == {("thin", "0"), ("stargan", "0")}
 
 
 def test_a_typo_is_named_before_any_job_starts(project):

@@ -66,8 +66,9 @@ def written_raw(wildcards):
 
 
 def settings_of(wildcards):
-    """One method's own part of the config, as JSON."""
-    return json.dumps(config["methods"][wildcards.name])
+    """One entry's own keys, as JSON."""
+    entry = config["methods"][wildcards.name]
+    return json.dumps({key: value for key, value in entry.items() if key != "method"})
 
 
 def method_name(wildcards):

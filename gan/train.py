@@ -1,0 +1,139 @@
+"""Train a translation method on a slice cache.
+
+`python -m gan.train --slices DIR --method NAME --settings JSON --seed N --output DIR [--resume]` writes into the output
+folder `log.csv` (round, player, term, value) and `samples/round_*.png` as training goes, `checkpoint.pt` now and then,
+and in the end `model.pt` in its place.
+"""
+
+import argparse
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from gan import checkpoint
+from gan.batch import FILES, Slices
+from gan.errors import InputError, run
+from gan.files import sha256
+from gan.methods import METHODS
+from gan.samples import save_grid
+from gan.settings import Settings, resolve
+from gan.sources import ROOT, training_sources
+from gan.trainer import Trainer
+
+HEADER = "round,player,term,value\n"
+
+logger = logging.getLogger(__name__)
+
+
+def train(folder: Path, name: str, settings: Settings, seed: int, output: Path, resume: bool) -> None:
+    """Train method `name` on the slices of `folder`; with `resume`, go on from the checkpoint in `output`.
+
+    A checkpoint counts only if settings, seed, slices and the sources that the training runs are the same. A resumed
+    training ends, on a CPU and with as many threads, with the very bits of an uninterrupted one.
+
+    Raises:
+        InputError: an unusable slice cache, sizes that the method cannot take, or a loss that is not finite.
+    """
+    slices = Slices(folder)
+    per_epoch = slices.rounds_per_epoch(settings.batch_size)
+    if not per_epoch:
+        expected = f"at least one batch of {settings.batch_size}"
+        raise InputError(folder / "index.csv", f"{len(slices.train)} training slices", expected)
+    if METHODS[name].needs_target and not slices.has_target():
+        raise InputError(folder / "targets.npy", "no target in any training slice", f"some, for {METHODS[name].title}")
+    torch.manual_seed(seed)
+    method = METHODS[name](len(slices.modalities), slices.image_size, settings)
+    trainer = Trainer(method, settings, settings.total_rounds(per_epoch))
+
+    config = resolved(folder, slices, name, settings, seed)
+    unfinished, log = output / "checkpoint.pt", HEADER
+    if resume and unfinished.is_file():
+        saved = checkpoint.load(unfinished)
+        changed = [key for key in config if saved["config"].get(key) != config[key]]
+        if changed:
+            logger.info("%s was made with other %s: starting afresh", unfinished, ", ".join(changed))
+        else:
+            trainer.restore(saved)
+            log = saved["log"]
+            logger.info("%s: going on after round %d", unfinished, trainer.round)
+    play(trainer, slices, config, output, log)
+    unfinished.replace(output / "model.pt")
+
+
+def play(trainer: Trainer, slices: Slices, config: dict[str, Any], output: Path, log: str) -> None:
+    """Play the rounds that are left and write what `train` says, `checkpoint.pt` last; `log` is the log so far."""
+    settings, watched = trainer.method.settings, slices.watched()
+    pictures = output / "samples"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for picture in pictures.glob("round_*.png"):
+        if int(picture.stem.removeprefix("round_")) > trainer.round:
+            picture.unlink()
+
+    lines = [log]
+    with (output / "log.csv").open("w") as stream:
+        stream.write(log)
+        rounds = range(trainer.round, trainer.rounds)
+        for k in tqdm(rounds, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=None):
+            played = trainer.step(slices.batch(k, settings.batch_size, config["seed"]))
+            new = [
+                f"{trainer.round},{player.name},{term},{value.item():.6g}\n"
+                for player in trainer.players
+                if trainer.round % (player.every * max(1, settings.log_every // player.every)) == 0
+                for term, value in played[player.name].items()
+            ]
+            lines += new
+            stream.write("".join(new))
+            stream.flush()
+            last = trainer.round == trainer.rounds
+            if last or trainer.round % settings.samples_every == 0:
+                save_grid(pictures / f"round_{trainer.round:06d}.png", watched, slices.modalities, trainer.translate)
+            if last or trainer.round % settings.checkpoint_every == 0:
+                state = {"config": config, "log": "".join(lines), **trainer.state()}
+                checkpoint.save(output / "checkpoint.pt", state)
+
+
+def resolved(folder: Path, slices: Slices, name: str, settings: Settings, seed: int) -> dict[str, Any]:
+    """Return everything that a training is a function of, as JSON-like values."""
+    return {
+        "method": name,
+        "settings": asdict(settings),
+        "seed": seed,
+        "modalities": slices.modalities,
+        "image_size": slices.image_size,
+        "slices": {file: sha256(folder / file) for file in FILES},
+        "sources": {path.as_posix(): sha256(ROOT / path) for path in training_sources(name)},
+    }
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(prog="python -m gan.train", description="Train a translation method.")
+    parser.add_argument("--slices", type=Path, required=True, help="folder of the slice cache")
+    parser.add_argument("--method", required=True, help=" or ".join(METHODS))
+    parser.add_argument("--settings", default="{}", help="the method's keys, as JSON; `preset`: paper or official")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, required=True, help="folder for model.pt, log.csv and samples")
+    parser.add_argument("--resume", action="store_true", help="go on from checkpoint.pt if it fits")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    if arguments.method not in METHODS:
+        raise InputError("--method", arguments.method, " or ".join(METHODS))
+    try:
+        entry = json.loads(arguments.settings)
+    except json.JSONDecodeError as error:
+        raise InputError("--settings", arguments.settings, f"JSON ({error})") from error
+    if not isinstance(entry, dict):
+        raise InputError("--settings", arguments.settings, "a JSON object")
+    method = METHODS[arguments.method]
+    settings = resolve(method.paper, method.official, entry, arguments.method)
+    train(arguments.slices, arguments.method, settings, arguments.seed, arguments.output, arguments.resume)
+
+
+if __name__ == "__main__":
+    run(main)

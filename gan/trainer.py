@@ -1,0 +1,105 @@
+"""The game of a method's players on a device: knows players, not methods."""
+
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from gan.batch import Batch
+from gan.errors import InputError
+from gan.method import Method
+from gan.settings import Settings
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+class Trainer:
+    """A method in training, on the GPU if there is one.
+
+    Attributes:
+        averaged: the moving average of the method's generator.
+        round: the number of rounds done.
+    """
+
+    def __init__(self, method: Method, settings: Settings, rounds: int) -> None:
+        """Take `method` to the device and prepare `rounds` rounds."""
+        environment = LightningEnvironment()  # one process, also inside a cluster's job
+        self.fabric = Fabric(devices=1, precision=PRECISIONS[settings.precision], plugins=[environment])
+        self.method: Method = self.fabric.to_device(method)
+        self.players = method.players()
+        self.optimizers = [
+            torch.optim.Adam(p.network.parameters(), lr=p.learning_rate, betas=p.betas, fused=True)
+            for p in self.players
+        ]
+        average = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
+        self.averaged = AveragedModel(method.generator, multi_avg_fn=average).eval()
+        self.rounds = rounds
+        self.round = 0
+
+    def step(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
+        """Play a round on `batch`: every player whose turn it is lowers its terms once.
+
+        Returns:
+            the terms of each player that stepped, before its step.
+
+        Raises:
+            InputError: a loss is not finite.
+        """
+        batch = batch.to(self.fabric.device)
+        progress = self.round / self.rounds
+        self.round += 1
+        played = {}
+        with self.fabric.autocast():
+            fakes = self.method.fakes(batch)
+        for player, optimizer in zip(self.players, self.optimizers, strict=True):
+            if self.round % player.every:
+                continue
+            with self.fabric.autocast():
+                terms = player.terms(batch, fakes)
+            loss = torch.stack([player.weights[name] * term for name, term in terms.items()]).sum()
+            if not loss.isfinite():
+                found = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
+                raise InputError(f"round {self.round}, {player.name}", found, "finite losses")
+            for group in optimizer.param_groups:
+                group["lr"] = player.learning_rate * player.schedule(progress)
+            optimizer.zero_grad(set_to_none=True)
+            self.fabric.backward(loss, inputs=list(player.network.parameters()))
+            optimizer.step()
+            played[player.name] = {name: term.detach() for name, term in terms.items()}
+        self.averaged.update_parameters(self.method.generator)
+        return played
+
+    def translate(self, image: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Translate as `Method.translate` with the averaged generator; tensors on any device, the result on the CPU."""
+        device = self.fabric.device
+        with torch.inference_mode(), self.fabric.autocast():
+            return self.method.translate(
+                self.averaged.module, image.to(device), source.to(device), target.to(device)
+            ).cpu()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the rest of the training depends on."""
+        random = {"cpu": torch.get_rng_state()}
+        if self.fabric.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        return {
+            "round": self.round,
+            "method": self.method.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "random": random,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.round = state["round"]
+        self.method.load_state_dict(state["method"])
+        self.averaged.load_state_dict(state["averaged"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        torch.set_rng_state(state["random"]["cpu"])
+        if self.fabric.device.type == "cuda" and "cuda" in state["random"]:
+            torch.cuda.set_rng_state(state["random"]["cuda"], self.fabric.device)

@@ -1,0 +1,134 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from gan.batch import Slices
+from gan.errors import InputError
+
+FIELDS = ("image", "target_mask", "body", "source", "target")
+
+
+def same(a, b) -> bool:
+    return all(torch.equal(getattr(a, field), getattr(b, field)) for field in FIELDS)
+
+
+def rows(folder, batch) -> list[int]:
+    """Find each slice of a batch, flipped or not, in the cache."""
+    images = np.load(folder / "images.npy").astype(np.float32)
+    found = []
+    for image in batch.image[:, 0].numpy():
+        hits = [(images == i).all((1, 2)) for i in (image, image[:, ::-1])]
+        found.append(int(np.flatnonzero(hits[0] | hits[1]).item()))
+    return found
+
+
+def test_shapes_and_ranges(make_slices):
+    batch = Slices(make_slices()).batch(0, 4, seed=1)
+    for name in ("image", "target_mask", "body"):
+        assert getattr(batch, name).shape == (4, 1, 64, 64)
+        assert getattr(batch, name).dtype == torch.float32
+    assert batch.image.min() >= -1
+    assert batch.image.max() <= 1
+    assert set(batch.target_mask.unique().tolist()) | set(batch.body.unique().tolist()) == {0, 1}
+    assert batch.source.dtype == batch.target.dtype == torch.int64
+
+
+def test_a_batch_depends_on_seed_and_number_alone(make_slices):
+    folder = make_slices()
+    first, second = Slices(folder), Slices(folder)
+    state = np.random.get_state()  # noqa: NPY002
+    wanted = [first.batch(k, 4, seed=3) for k in range(7)]
+    np.random.seed(0)  # noqa: NPY002
+    assert all(same(second.batch(k, 4, seed=3), wanted[k]) for k in (5, 2, 6))
+    assert not same(second.batch(5, 4, seed=4), wanted[5])
+    np.random.set_state(state)  # noqa: NPY002
+
+
+def test_numpy_is_left_undisturbed(make_slices):
+    slices = Slices(make_slices())
+    np.random.seed(11)  # noqa: NPY002
+    undisturbed = np.random.rand()  # noqa: NPY002
+    np.random.seed(11)  # noqa: NPY002
+    slices.batch(0, 4, seed=3)
+    assert np.random.rand() == undisturbed  # noqa: NPY002
+
+
+def test_an_epoch_shows_every_training_slice_once_and_no_watched_one(make_slices):
+    folder = make_slices(per_modality=5, watched=1)
+    slices = Slices(folder)
+    assert slices.rounds_per_epoch(5) == 2  # 12 slices: the incomplete batch is dropped
+    epochs = [[row for k in (0, 1, 2) for row in rows(folder, slices.batch(3 * e + k, 4, seed=0))] for e in (0, 1)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == slices.train.tolist()
+    assert epochs[0] != epochs[1]
+
+
+def test_masks_are_flipped_with_their_image(make_slices):
+    folder = make_slices()
+    slices = Slices(folder)
+    stored = {name: np.load(folder / f"{name}.npy") for name in ("images", "targets", "body")}
+    flipped = []
+    for k in range(6):
+        batch = slices.batch(k, 4, seed=0)
+        for place, row in enumerate(rows(folder, batch)):
+            flip = not np.array_equal(batch.image[place, 0], stored["images"][row].astype(np.float32))
+            step = -1 if flip else 1
+            assert np.array_equal(batch.target_mask[place, 0], stored["targets"][row][:, ::step])
+            assert np.array_equal(batch.body[place, 0], stored["body"][row][:, ::step])
+            assert batch.source[place] == ["ct", "t1", "t2"].index(slices.index["modality"][row])
+            flipped.append(flip)
+    assert 6 <= sum(flipped) <= 18
+
+
+def test_wanted_modalities_are_a_permutation_of_the_batch(make_slices):
+    slices = Slices(make_slices())
+    batches = [slices.batch(k, 6, seed=0) for k in range(10)]
+    assert all(torch.equal(b.source.sort().values, b.target.sort().values) for b in batches)
+    assert any(not torch.equal(b.source, b.target) for b in batches)
+
+
+def test_watches_the_largest_target_of_each_modality(make_slices):
+    folder = make_slices(per_modality=7, watched=3)
+    slices = Slices(folder)
+    watched = slices.watched()
+    assert watched.source.tolist() == [0, 1, 2]
+    index = slices.index[slices.index["set"] == "watch"]
+    largest = index.groupby("modality")["target_pixels"].max()
+    assert watched.target_mask.sum((1, 2, 3)).tolist() == largest.tolist()
+    assert Slices(make_slices(watched=0, name="unwatched")).watched().source.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("file", ["slices.json", "index.csv", "images.npy", "targets.npy", "body.npy"])
+def test_names_a_missing_file(make_slices, file):
+    folder = make_slices()
+    (folder / file).unlink()
+    with pytest.raises(InputError, match=f"{file}: found nothing"):
+        Slices(folder)
+
+
+def test_names_an_array_of_another_shape(make_slices):
+    folder = make_slices()
+    np.save(folder / "body.npy", np.zeros((3, 64, 64), np.uint8))
+    with pytest.raises(InputError, match=r"body.npy: found shape \(3, 64, 64\), expected \(15, 64, 64\)"):
+        Slices(folder)
+
+
+def test_every_modality_needs_training_slices(make_slices):
+    folder = make_slices()
+    index = pd.read_csv(folder / "index.csv")
+    index.loc[index["modality"] == "t1", "set"] = "watch"
+    index.to_csv(folder / "index.csv", index=False)
+    with pytest.raises(InputError, match="training slices of ct, t2, expected of ct, t1, t2"):
+        Slices(folder)
+
+
+def test_modalities_keep_the_order_of_the_cache(make_slices):
+    folder = make_slices()
+    about = json.loads((folder / "slices.json").read_text())
+    (folder / "slices.json").write_text(json.dumps(about | {"modalities": ["t2", "ct", "t1"]}))
+    slices = Slices(folder)
+    assert slices.watched().source.tolist() == [0, 1, 2]
+    assert slices.index["modality"][slices.train[0]] == "ct"
+    assert 1 in slices.batch(0, 12, seed=0).source

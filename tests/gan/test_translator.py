@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+
+from gan import checkpoint
+from gan.batch import Slices
+from gan.errors import InputError
+from gan.methods import METHODS
+from gan.settings import resolve
+from gan.train import resolved
+from gan.trainer import Trainer
+from gan.translator import load
+
+
+@pytest.fixture
+def model(make_slices, tmp_path):
+    folder = make_slices()
+    kind = METHODS["stargan"]
+    settings = resolve(kind.paper, kind.official, {"width": 8, "rounds": 1}, "stargan")
+    trainer = Trainer(kind(3, 64, settings), settings, rounds=1)
+    path = tmp_path / "model.pt"
+    config = resolved(folder, Slices(folder), "stargan", settings, seed=0)
+    checkpoint.save(path, {"config": config, "log": "", **trainer.state()})
+    return path
+
+
+def test_is_told_modalities_and_size(model):
+    translator = load(model)
+    with pytest.raises(InputError, match="modality: found pet, expected one of ct, t1, t2"):
+        translator.translate(np.zeros((1, 1, 64, 64), np.float32), "ct", "pet")
+    with pytest.raises(InputError, match=r"slices: found shape \(1, 1, 32, 32\), expected \(N, 1, 64, 64\)"):
+        translator.translate(np.zeros((1, 1, 32, 32), np.float32), "ct", "t1")
+    assert translator.translate(np.zeros((0, 1, 64, 64), np.float32), "ct", "t1").shape == (0, 1, 64, 64)
+
+
+def test_refuses_what_is_no_checkpoint(model, tmp_path):
+    with pytest.raises(InputError, match=r"absent\.pt: found no file"):
+        load(tmp_path / "absent.pt")
+    truncated = tmp_path / "truncated.pt"
+    truncated.write_bytes(model.read_bytes()[:-1000])
+    text = tmp_path / "text.pt"
+    text.write_text("a text")
+    empty = tmp_path / "empty.pt"
+    empty.touch()
+    for path in (truncated, text, empty):
+        with pytest.raises(InputError, match=f"{path.name}: found something unreadable"):
+            load(path)
+    foreign = tmp_path / "foreign.pt"
+    torch.save({"state_dict": {}}, foreign)
+    with pytest.raises(InputError, match=r"foreign.pt: found a file of another kind"):
+        load(foreign)
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_executes_nothing(tmp_path, capsys):
+    torch.save({"config": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(InputError):
+        load(tmp_path / "evil.pt")
+    assert "executed" not in capsys.readouterr().out
