@@ -21,19 +21,20 @@ report: "workflow/report/workflow.rst"
 
 localrules:
     all,
+    figures,
 
 
 rule all:
     """Every table and figure of the run."""
     default_target: True
     input:
-        expand(
-            "results/{run}/tables/segmentation.{suffix}",
-            run=RUN,
-            suffix=["csv", "md", "tex"],
-        ),
-        expand("results/{run}/figures/{figure}.png", run=RUN, figure=FIGURES),
+        expand(rules.tables.output, run=RUN),
+        rules.figures.input,
 
 
 onstart:
     record(config, Path("results", RUN))
+
+
+onerror:
+    print(*last_words(log), sep="\n", file=sys.stderr)

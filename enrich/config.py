@@ -92,7 +92,8 @@ def refuse_overwriting(config: Config, results: Path) -> None:
     record = results / "config.yaml"
     if config["overwrite"] or not record.is_file():
         return
-    for key, before, after in changes(config, yaml.safe_load(record.read_text())):
+    recorded = _complete(yaml.safe_load(record.read_text()), schema())
+    for key, before, after in changes(config, recorded):
         if any(results.glob(_made_by(key))):
             raise InputError(
                 f"{record}: {key}", f"{after}", f"{before}, which made the results; name another run or set overwrite"

@@ -180,3 +180,12 @@ def test_a_typo_is_named_before_any_job_starts(project):
     assert "tiny.yaml: config: found Additional properties are not allowed ('tagret' was unexpected)" in said
     assert "Traceback" not in said
     assert "localrule" not in said
+
+
+def test_the_reason_of_a_failure_stands_on_the_screen_and_nothing_is_written(project, tmp_path):
+    config = CONFIG | {"run": "wrong", "data": {"reader": "chaos", "folder": str(tmp_path / "nowhere")}}
+    done = snakemake(project, "all", config=config)
+    assert done.returncode == 1
+    assert re.search(rf"prepare\.log: error: {tmp_path}/nowhere: found .*, expected ", done.stderr)
+    left = {path.name for path in (project / "results" / "wrong").iterdir()}
+    assert left <= {"config.yaml", "logs", "benchmarks"}

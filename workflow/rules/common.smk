@@ -14,6 +14,7 @@ from enrich.config import (
     resolve,
     titles,
 )
+from enrich.last_words import last_words
 from gan.errors import InputError
 from gan.sources import sources
 

@@ -152,3 +152,9 @@ rule translation_figure:
         "python -m enrich.figures.translation --scans {input.scans:q} --splits {input.splits:q}"
         " --modalities {params.modalities} --synthetic {params.synthetic:q} --titles-json {params.titles:q}"
         " --output {output:q} > {log:q} 2>&1"
+
+
+rule figures:
+    """Every figure of the run."""
+    input:
+        expand("results/{run}/figures/{figure}.png", run=RUN, figure=FIGURES),
