@@ -23,5 +23,5 @@ def read_axial(path: Path, row: "pd.Series[str]", intensity: Intensity) -> tuple
     scan = volume.reorient(volume.read(path), AXIAL)
     bounds = (row["window_low_hu"], row["window_high_hu"])
     window_hu = None if pd.isna(bounds[0]) else (float(bounds[0]), float(bounds[1]))
-    images, body = normalize(scan.array, row["modality"], intensity, window_hu)
+    images, body = normalize(scan.array, row["modality"], intensity, window_hu, path)
     return scan.with_array(images), body

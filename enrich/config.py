@@ -1,7 +1,10 @@
 """The config of a study: checked and completed by its schema, and held against the one that made the results."""
 
 import copy
+import hashlib
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +18,8 @@ from gan.files import publish
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 
 Config = dict[str, Any]
+
+NOT_COMPARED = {"methods", "controls", "seeds", "threads", "overwrite"}
 
 
 def schema() -> Config:
@@ -39,11 +44,36 @@ def resolve(given: Config, source: Path) -> Config:
         method = method_of(name, entry)
         if method not in rules["$defs"]:
             raise InputError(f"{source}: methods.{name}", f"method {method}", f"one of {', '.join(rules['$defs'])}")
+        if name in rules["$defs"] and name != method:
+            raise InputError(f"{source}: methods.{name}", f"method {method}", "another name than a method's own")
         entry = config["methods"][name] = _complete(entry, rules["$defs"][method], defaults=False)
         _check(entry, rules["$defs"][method], f"methods.{name}.", source)
-    if config["data"]["folder"] is None and config["data"]["phantom"] is None:
-        raise InputError(f"{source}: data.folder", "nothing", "the folder of the raw scans")
+    _check_together(config, source)
     return config
+
+
+def _check_together(config: Config, source: Path) -> None:
+    """Raise an `InputError` where keys that are right by themselves contradict each other."""
+    data, split = config["data"], config["split"]
+    if (data["folder"] is None) == (data["phantom"] is None):
+        found = "neither it nor data.phantom" if data["folder"] is None else "data.phantom beside it"
+        raise InputError(f"{source}: data.folder", found, "the folder of the raw scans, or a phantom")
+    if (data["release"] is None) == (data["reader"] == "brats"):
+        raise InputError(f"{source}: data.release", data["release"], "the release of BraTS, and of BraTS only")
+    foreign = {"chaos": {"patients"}, "brats": {"ct_patients", "mr_patients"}}[data["reader"]]
+    if wrong := sorted(foreign & (data["phantom"] or {}).keys()):
+        raise InputError(f"{source}: data.phantom", ", ".join(wrong), f"keys of a {data['reader']} phantom")
+    for key in ("ct_window_hu", "mr_percentiles"):
+        low, high = config["intensity"][key]
+        if low >= high:
+            raise InputError(f"{source}: intensity.{key}", [low, high], "a lower and then an upper bound")
+    if isinstance(split, str) and not Path(split).is_file():
+        raise InputError(f"{source}: split", split, "a CSV file, or how to draw a split")
+    for name, entry in config["methods"].items():
+        if {"epochs", "rounds"} <= entry.keys():
+            raise InputError(f"{source}: methods.{name}", "epochs and rounds", "one of the two")
+    if not config["methods"] and not config["controls"]:
+        raise InputError(f"{source}: methods, controls", "nothing", "at least one row of the table")
 
 
 def method_of(name: str, entry: Config) -> str:
@@ -73,12 +103,13 @@ def changes(config: Config, recorded: Config) -> Iterator[tuple[str, object, obj
     Methods, controls and seeds that come or go leave the results of the others as they are, and neither `threads` nor
     `overwrite` describes a result.
     """
-    before, after = _flat(recorded), _flat(config)
-    gone_or_new = {f"methods.{name}" for name in config["methods"].keys() ^ recorded["methods"].keys()}
+    common = config["methods"].keys() & recorded["methods"].keys()
+    before, after = (
+        _flat({key: value for key, value in one.items() if key not in NOT_COMPARED})
+        | _flat({name: one["methods"][name] for name in common}, "methods.")
+        for one in (recorded, config)
+    )
     for key in sorted(before.keys() | after.keys()):
-        entry = ".".join(key.split(".")[:2])
-        if key in {"seeds", "controls", "threads", "overwrite", "methods"} or entry in gone_or_new:
-            continue
         if before.get(key) != after.get(key):
             yield key, before.get(key, "nothing"), after.get(key, "nothing")
 
@@ -101,9 +132,21 @@ def refuse_overwriting(config: Config, results: Path) -> None:
 
 
 def record(config: Config, results: Path) -> None:
-    """Save the config that makes a run's results as `results/<run>/config.yaml`."""
-    with publish(results / "config.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(config, sort_keys=False))
+    """Save the config that makes a run's results as `results/<run>/config.yaml`.
+
+    Former methods whose models are still there stay in it, so that their results too have a config.
+    """
+    path = results / "config.yaml"
+    former = yaml.safe_load(path.read_text())["methods"] if path.is_file() else {}
+    kept = {name: entry for name, entry in former.items() if any(results.glob(_made_by(f"methods.{name}")))}
+    with publish(path) as temporary:
+        temporary.write_text(yaml.safe_dump(config | {"methods": kept | config["methods"]}, sort_keys=False))
+
+
+def digest(config: Config) -> str:
+    """Return the SHA-256 of what a config says about its results."""
+    described = {key: value for key, value in config.items() if key not in ("threads", "overwrite")}
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def _made_by(key: str) -> str:
@@ -124,7 +167,10 @@ def _made_by(key: str) -> str:
 def _complete(value: Any, rules: Config, *, defaults: bool = True) -> Any:
     """Return `value` with defaults filled in and numbers read from strings, as far as the rules ask for them."""
     if isinstance(value, str) and "type" in rules and "string" not in rules["type"]:
-        value = yaml.safe_load(value)
+        with suppress(yaml.YAMLError):
+            value = yaml.safe_load(value)
+    if isinstance(value, float) and value.is_integer() and "integer" in rules.get("type", ""):
+        value = int(value)
     if isinstance(value, dict):
         properties = rules.get("properties", {})
         for option in rules.get("oneOf", []):
@@ -141,10 +187,13 @@ def _check(value: Config, rules: Config, prefix: str, source: Path) -> None:
     error = best_match(Draft202012Validator(rules).iter_errors(value))
     if error is not None:
         key = prefix + ".".join(map(str, error.absolute_path))
-        expected = {"additionalProperties": f"only the keys {', '.join(error.schema.get('properties', {}))}"}
+        expected = {
+            "additionalProperties": f"only the keys {', '.join(error.schema.get('properties', {}))}",
+            "oneOf": error.schema.get("description"),
+        }
         raise InputError(
             f"{source}: {key.rstrip('.') or 'config'}",
-            error.message,
+            error.message.partition(" is not valid under")[0],
             expected.get(error.validator, f"{error.validator} {error.validator_value}"),
         )
 

@@ -1,5 +1,6 @@
 """CSV indexes of files: paths relative to the index, each with the hash that its readers check."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -7,16 +8,30 @@ import pandas as pd
 from gan.errors import InputError
 from gan.files import publish, sha256
 
+SCANS = ("case", "patient", "modality", "image", "label", "image_sha256", "label_sha256", "window_low_hu", "target_ml")
+SYNTHETIC = ("case", "source", "target", "image", "sha256")
+PREDICTIONS = ("case", "image", "sha256")
 
-def read(path: Path) -> pd.DataFrame:
-    """Read an index; ids and hashes stay strings, an empty field is the empty string."""
+
+def read(path: Path, columns: Sequence[str] = ("case", "image")) -> pd.DataFrame:
+    """Read an index that has at least `columns`; ids and hashes stay strings, an empty field is the empty string.
+
+    Raises:
+        InputError: no such file, or not such an index.
+    """
+    expected = f"a CSV with the columns {', '.join(columns)}"
     if not path.is_file():
-        raise InputError(path, "no such file", "an index of files")
+        raise InputError(path, "no such file", expected)
     ids = dict.fromkeys(("case", "patient", "modality", "source", "target", "image", "label"), str)
     hashes = dict.fromkeys(("sha256", "image_sha256", "label_sha256"), str)
-    return pd.read_csv(
-        path, dtype=ids | hashes, keep_default_na=False, na_values={"window_low_hu": "", "window_high_hu": ""}
-    )
+    numbers = {"window_low_hu": "", "window_high_hu": "", "target_ml": ""}
+    try:
+        rows = pd.read_csv(path, dtype=ids | hashes, keep_default_na=False, na_values=numbers)
+    except ValueError as error:
+        raise InputError(path, "an unreadable file", expected) from error
+    if missing := [name for name in columns if name not in rows]:
+        raise InputError(path, f"no column {', '.join(missing)}", expected)
+    return rows
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Between a scan's intensities and the GAN's images in [-1, 1]."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,11 @@ class Intensity:
 
 
 def normalize(
-    array: NDArray[np.generic], modality: str, intensity: Intensity, window_hu: tuple[float, float] | None
+    array: NDArray[np.generic],
+    modality: str,
+    intensity: Intensity,
+    window_hu: tuple[float, float] | None,
+    where: str | Path,
 ) -> tuple[Array, Mask]:
     """Return a volume's images in [-1, 1] and its foreground (b^x of TarGAN), both of shape (Z, Y, X).
 
@@ -44,15 +49,17 @@ def normalize(
     the minimum to the maximum of each slice; foreground is what lies above the background of the scaled image.
 
     Raises:
-        InputError: preset paper and a CT without a window, or a volume without a body.
+        InputError: preset paper and a CT without a window, or a volume without a body; names `where`.
     """
     values = array.astype(np.float32)
     if intensity.preset == "paper":
-        images = _paper(values, modality, window_hu)
+        if is_ct(modality) and window_hu is None:
+            raise InputError(where, "no display window", "one, for the intensity preset paper")
+        images = _paper(values, window_hu)
         return images, images > -1
     body = body_mask(values, modality)
     if not body.any():
-        raise InputError(f"{modality} volume", "no body", "foreground")
+        raise InputError(where, "no body", "foreground")
     if is_ct(modality):
         low, high = intensity.ct_window_hu
     else:
@@ -92,10 +99,8 @@ def body_mask(values: Array, modality: str) -> Mask:
     return np.stack([ndimage.binary_fill_holes(plane) for plane in above])
 
 
-def _paper(values: Array, modality: str, window_hu: tuple[float, float] | None) -> Array:
-    if is_ct(modality):
-        if window_hu is None:
-            raise InputError("intensity.preset", "paper, and a CT without a DICOM window", "preset default")
+def _paper(values: Array, window_hu: tuple[float, float] | None) -> Array:
+    if window_hu is not None:
         return _scale(values, *window_hu)
     values = np.where(values < MR_NOISE, 0, values)
     low, high = (bound(values, axis=(1, 2), keepdims=True) for bound in (np.min, np.max))

@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from enrich.datasets import phantom_brats, phantom_chaos
 from gan.errors import InputError, run
-from gan.files import publish, publish_folder
+from gan.files import publish_folder, sha256
 
 MARKER = "phantom.json"
-README = "README.txt"
-README_TEXT = (
-    "Procedural scans of no real person, written by `python -m enrich.phantom`, which replaces this whole folder.\n"
-)
 
 
 class Layout(NamedTuple):
@@ -58,28 +54,19 @@ def parse(layout: str, values: object, where: str = "--settings") -> Any:
 
 
 def write(layout: str, settings: Any, marker: Path) -> None:
-    """Fill the marker's folder anew; the marker, which tells a complete phantom, is removed before and written last.
+    """Fill the marker's folder anew, all at once; the marker holds the settings and the hash of every file.
 
     Raises:
         InputError: the folder holds anything but an earlier phantom.
     """
-    folder = marker.parent
     if marker.name != MARKER:
         raise InputError(marker, f"a file named {marker.name}", f"{MARKER} in a folder of its own")
-    if folder.is_dir() and any(folder.iterdir()) and not _is_phantom(folder):
-        raise InputError(folder, "a folder with other files", "an empty folder, an earlier phantom or none")
-    with publish_folder(folder) as temporary:
-        (temporary / README).write_text(README_TEXT)
-        LAYOUTS[layout].write(settings, temporary)
-        marker.unlink(missing_ok=True)
-    with publish(marker) as temporary:
-        content: Mapping[str, object] = {"layout": layout, **asdict(settings)}
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _is_phantom(folder: Path) -> bool:
-    readme = folder / README
-    return readme.is_file() and readme.read_text() == README_TEXT
+    with publish_folder(marker.parent) as folder:
+        LAYOUTS[layout].write(settings, folder)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        hashes = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+        content = {"layout": layout, **asdict(settings), "sha256": hashes}
+        (folder / MARKER).write_text(json.dumps(content, indent=2) + "\n")
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from enrich import index, volume
@@ -55,7 +54,7 @@ def _prepare_one(scan: Scan, target: str, folder: Path) -> dict[str, object]:
     image, label = scan.read()
     stem = f"{scan.case}_{scan.modality}"
     image_path = folder / f"{stem}.nii.gz"
-    volume.write(image.with_array(_compact(image.array)), image_path)
+    volume.write(image.with_array(volume.compact(image.array)), image_path)
     row: dict[str, object] = {
         "case": scan.case,
         "patient": scan.patient,
@@ -77,12 +76,6 @@ def _prepare_one(scan: Scan, target: str, folder: Path) -> dict[str, object]:
         row["label_sha256"] = sha256(label_path)
         row["target_ml"] = round(float(mask.sum()) * image.voxel_ml, 3)
     return row
-
-
-def _compact(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    with np.errstate(invalid="ignore"):
-        as_int16 = array.astype(np.int16)
-    return as_int16 if np.array_equal(as_int16, array) else array.astype(np.float32)
 
 
 def main() -> None:

@@ -33,8 +33,8 @@ def score(scans: Path, predictions: Path, identity: dict[str, str | int]) -> pd.
         InputError: an empty index, a case that is listed twice or has no labelled scan, a file that is not the one that
             the table names, or masks on different grids.
     """
-    predicted = index.read(predictions)
-    listed = index.read(scans)
+    predicted = index.read(predictions, index.PREDICTIONS)
+    listed = index.read(scans, index.SCANS)
     references = listed[(listed["modality"] == identity["modality"]) & (listed["label"] != "")].set_index("case")
     if predicted.empty or predicted["case"].duplicated().any():
         twice = ", ".join(predicted["case"][predicted["case"].duplicated()])

@@ -17,7 +17,7 @@ from enrich.gan_grid import to_gan_grid
 from enrich.intensity import Intensity
 from enrich.splits import Splits
 from gan.errors import InputError, run
-from gan.files import publish_folder
+from gan.files import publish_folder, sha256
 
 
 def write_slices(scans_csv: Path, who: Splits, folder: Path, image_size: int, intensity: Intensity) -> None:
@@ -29,7 +29,7 @@ def write_slices(scans_csv: Path, who: Splits, folder: Path, image_size: int, in
     Raises:
         InputError: no training slice shows the target.
     """
-    scans = index.read(scans_csv)
+    scans = index.read(scans_csv, index.SCANS)
     set_of = dict.fromkeys(who.train, "train") | dict.fromkeys(who.watch, "watch")
     scans = scans[scans["patient"].isin(list(set_of)) & (scans["label"] != "")]
     rows: list[dict[str, object]] = []
@@ -100,6 +100,7 @@ def main() -> None:
             "modalities": arguments.modalities,
             "image_size": arguments.image_size,
             "intensity": arguments.intensity,
+            "sha256": {path.name: sha256(path) for path in sorted(folder.iterdir())},
         }
         (folder / "slices.json").write_text(json.dumps(facts, indent=2) + "\n")
 

@@ -71,7 +71,10 @@ def read_user_split(path: Path, patients: set[str]) -> Splits:
     """
     if not path.is_file():
         raise InputError(path, "no such file", "a CSV with the columns patient and set")
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise InputError(path, "an unreadable file", "a CSV with the columns patient and set") from error
     if list(rows.columns) != ["patient", "set"]:
         raise InputError(path, f"the columns {', '.join(rows.columns)}", "patient, set")
     splits = Splits([], [], [], [])
@@ -93,7 +96,11 @@ def read_user_split(path: Path, patients: set[str]) -> Splits:
 
 
 def split_scans(scans: pd.DataFrame, settings: dict[str, float] | str) -> Splits:
-    """Split the labelled patients of `scans.csv`, as drawn or as the user's CSV says."""
+    """Split the labelled patients of `scans.csv`, as drawn or as the user's CSV says.
+
+    Raises:
+        InputError: a modality that no one trains or no one tests.
+    """
     labelled = scans[scans["label"] != ""]
     modalities_of = {
         str(patient): tuple(sorted(set(rows["modality"]))) for patient, rows in labelled.groupby("patient", sort=True)
@@ -103,6 +110,10 @@ def split_scans(scans: pd.DataFrame, settings: dict[str, float] | str) -> Splits
     else:
         splits = draw(modalities_of, settings["train"], int(settings["watch"]), int(settings["seed"]))
     splits.unlabelled.extend(sorted(set(scans["patient"]) - modalities_of.keys()))
+    for modality, rows in labelled.groupby("modality"):
+        for name, patients in (("train", splits.train), ("test", splits.test)):
+            if not set(patients) & set(rows["patient"]):
+                raise InputError("split", f"no patient with a labelled {modality} scan to {name}", "at least one")
     return splits
 
 
@@ -110,9 +121,12 @@ def read(path: Path) -> Splits:
     """Read `splits.json`.
 
     Raises:
-        InputError: a patient in two sets.
+        InputError: no such file, another one, or a patient in two sets.
     """
-    splits = Splits(**json.loads(path.read_text()))
+    try:
+        splits = Splits(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(path, "no readable file", "splits.json as enrich.splits writes it") from error
     sets = [splits.train, splits.watch, splits.test, splits.unlabelled]
     everyone = [patient for patients in sets for patient in patients]
     if twice := sorted({patient for patient in everyone if everyone.count(patient) > 1}):
@@ -127,7 +141,7 @@ def main() -> None:
     parser.add_argument("--settings", type=json.loads, required=True, help="the config's key split, as JSON")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    splits = split_scans(index.read(arguments.scans), arguments.settings)
+    splits = split_scans(index.read(arguments.scans, index.SCANS), arguments.settings)
     with publish(arguments.output) as temporary:
         temporary.write_text(json.dumps(asdict(splits), indent=2) + "\n")
 

@@ -52,7 +52,7 @@ def synthesize(
 def write_synthetic(scans_csv: Path, model: Path, intensity: Intensity, folder: Path) -> pd.DataFrame:
     """Write every synthetic scan and its sidecar to `folder`; return the rows of the index."""
     translator, model_sha256 = load(model), sha256(model)
-    scans = index.read(scans_csv)
+    scans = index.read(scans_csv, index.SCANS)
     rows = []
     for _, scan in tqdm(scans.iterrows(), "synthesize", len(scans), disable=None):
         path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])

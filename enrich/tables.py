@@ -19,7 +19,7 @@ from enrich.modality import title
 from enrich.published import PUBLISHED
 from enrich.score import METRICS
 from gan.errors import InputError, run
-from gan.files import publish, sha256
+from gan.files import publish
 
 OURS = "this run"
 COUNTS = dict.fromkeys(("n", "patients", "failures", "seeds"), "Int64")
@@ -269,7 +269,7 @@ def main() -> None:
         "--labels-used-json", type=json.loads, default={}, help='{"targan": "all modalities", "stargan": "none"}'
     )
     parser.add_argument("--dataset", required=True, help="names the published figures to print beside ours: chaos")
-    parser.add_argument("--config", type=Path, help="the run's resolved config; its hash is printed")
+    parser.add_argument("--config-sha256", default="", help="of the run's config, to be printed")
     parser.add_argument("--output", type=Path, required=True, help="CSV; .md and .tex are written beside it")
     arguments = parser.parse_args()
     scores = read_scores(arguments.scores)
@@ -280,7 +280,7 @@ def main() -> None:
         scores, arguments.modalities, arguments.methods, arguments.titles_json, arguments.labels_used_json
     )
     summary = pd.concat([summary, published(arguments.dataset, structures[0], arguments.modalities)])
-    table = layout(summary, structures[0], sha256(arguments.config) if arguments.config else "")
+    table = layout(summary, structures[0], arguments.config_sha256)
     paths = [arguments.output.with_suffix(suffix) for suffix in (".csv", ".md", ".tex")]
     with publish(paths[0]) as as_csv, publish(paths[1]) as as_markdown, publish(paths[2]) as as_latex:
         summary.to_csv(as_csv, index=False)

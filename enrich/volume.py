@@ -74,6 +74,13 @@ def describe_grid(volume: Volume) -> str:
     )
 
 
+def compact(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return voxels as int16 where that is exact, else as float32."""
+    with np.errstate(invalid="ignore"):
+        as_int16 = voxels.astype(np.int16)
+    return as_int16 if np.array_equal(as_int16, voxels) else voxels.astype(np.float32)
+
+
 def require_same_grid(path: Path, found: Volume, expected: Volume) -> None:
     """Raise an `InputError` naming `path` where the two grids differ."""
     if not same_grid(found, expected):

@@ -14,7 +14,7 @@ from gan.files import publish_folder, sha256
 def write_zeros(scans_csv: Path, modalities: list[str], folder: Path) -> pd.DataFrame:
     """Write one empty volume a scan, on its grid, to `folder`; return an index naming it for every other modality."""
     rows: list[tuple[str, ...]] = []
-    for _, scan in index.read(scans_csv).iterrows():
+    for _, scan in index.read(scans_csv, index.SCANS).iterrows():
         source = volume.read(index.file_of(scans_csv, scan["image"], scan["image_sha256"]))
         image = folder / f"{scan['case']}_{scan['modality']}_zero.nii.gz"
         volume.write(source.with_array(np.zeros(source.array.shape, np.uint8)), image)

@@ -3,9 +3,14 @@
 import hashlib
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from gan.errors import InputError
+
+PUBLISHED = ".published"
 
 
 @contextmanager
@@ -15,7 +20,7 @@ def publish(path: Path) -> Iterator[Path]:
     If the block raises, nothing is left behind and a former `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = _beside(path)
     try:
         yield temporary
         with temporary.open("rb") as stream:
@@ -23,6 +28,10 @@ def publish(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{uuid.uuid4().hex}.{path.name}")
 
 
 def sha256(path: Path) -> str:
@@ -35,16 +44,24 @@ def sha256(path: Path) -> str:
 def publish_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; on success it takes the place of `path` and all that was in it.
 
-    If the block raises, nothing is left behind and a former `path` stays as it was.
+    If the block raises, nothing is left behind and a former `path` stays as it was. A folder that this function made
+    holds a file `.published`, and no other folder is replaced unless it is empty.
+
+    Raises:
+        InputError: `path` holds something else, which would be lost.
     """
+    if not path.name or (path.is_dir() and any(path.iterdir()) and not (path / PUBLISHED).is_file()):
+        raise InputError(path.absolute(), "a folder with other files", "a folder of its own for the output")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = _beside(path)
     temporary.mkdir()
     try:
         yield temporary
+        (temporary / PUBLISHED).touch()
+        former = _beside(path)
         if path.exists():
-            shutil.rmtree(path)
+            path.replace(former)
         temporary.replace(path)
+        shutil.rmtree(former, ignore_errors=not former.exists())
     finally:
-        if temporary.exists():
-            shutil.rmtree(temporary)
+        shutil.rmtree(temporary, ignore_errors=not temporary.exists())

@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-REGISTRY = "gan.methods"  # imports every method, of which a training runs one
+REGISTRIES = {"gan.methods", "enrich.datasets"}  # they import every method and reader, of which a study runs some
 
 
 def sources(*modules: str, packages: tuple[str, ...] = ("gan", "enrich")) -> list[Path]:
     """Return the files of `modules` and of all that they import from `packages`, sorted, relative to the project root.
 
-    Imports inside functions count. The registry of methods is left out: whoever runs a method names its module.
+    Imports inside functions count. The registries are left out: whoever runs a method or a reader names its module.
 
     Raises:
         ModuleNotFoundError: one of `modules` is not a module of `packages`.
@@ -24,7 +24,7 @@ def sources(*modules: str, packages: tuple[str, ...] = ("gan", "enrich")) -> lis
         file = _file(name)
         if file is None and name in modules:
             raise ModuleNotFoundError(name, name=name)
-        if file is None or name in found or name == REGISTRY or name.split(".")[0] not in packages:
+        if file is None or name in found or name in REGISTRIES or name.split(".")[0] not in packages:
             continue
         found[name] = file
         waiting += [name.rpartition(".")[0], *_imports(name, file)]

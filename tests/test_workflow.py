@@ -141,6 +141,12 @@ def test_editing_what_every_training_runs_retrains_all(project, edit, name):
     assert trained(planned(project, "all")) == {("thin", "0"), ("stargan", "0")}
 
 
+def test_editing_another_reader_changes_nothing(project, edit):
+    edit("enrich/datasets/brats.py")
+    edit("enrich/datasets/__init__.py")
+    assert {rule for rule, _ in planned(project, "results/tiny/scans.csv")} == set()
+
+
 def test_a_new_method_or_ablation_trains_only_itself(project):
     more = {"targan": {"width": 4, "batch_size": 2, "rounds": 3}}
     jobs = planned(project, "all", config=CONFIG | {"methods": CONFIG["methods"] | more})
@@ -189,3 +195,13 @@ def test_the_reason_of_a_failure_stands_on_the_screen_and_nothing_is_written(pro
     assert re.search(rf"prepare\.log: error: {tmp_path}/nowhere: found .*, expected ", done.stderr)
     left = {path.name for path in (project / "results" / "wrong").iterdir()}
     assert left <= {"config.yaml", "logs", "benchmarks"}
+
+
+def test_other_slices_retrain_all_even_if_they_were_made_alone(project):
+    cache = project / "results/tiny/slices"
+    before = (cache / "index.csv").read_bytes()
+    window = CONFIG | {"intensity": {"ct_window_hu": [-100, 300]}, "overwrite": True}
+    done = snakemake(project, "results/tiny/slices/index.csv", config=window)
+    assert done.returncode == 0, done.stderr
+    assert (cache / "index.csv").read_bytes() == before
+    assert trained(planned(project, "all", config=window)) == {("thin", "0"), ("stargan", "0")}

@@ -64,7 +64,8 @@ def scans(folder: Path, release: str | None) -> Iterator[Scan]:
     """Yield every scan in the order of case names; every case must have the sequences that any case has.
 
     Raises:
-        InputError: the release is unknown, the folder is not laid out like it, or a case lacks a modality.
+        InputError: the release is unknown, the folder is not laid out like it, a case lacks a modality,
+            or some cases have a segmentation and some not.
     """
     if release not in RELEASES:
         raise InputError(folder, f"release {release!r} of BraTS", f"one of {', '.join(RELEASES)}")
@@ -74,15 +75,18 @@ def scans(folder: Path, release: str | None) -> Iterator[Scan]:
     modalities = [name for name in MODALITIES if any(name in images for images in files.values())]
     if not modalities:
         raise InputError(folder, "no case with a NIfTI file", f"<case>/<case>_{MODALITIES[0]}.nii.gz and the like")
+    segmentations = {case: _segmentation(case, release) for case in cases}
+    unlabelled = [case for case in cases if segmentations[case] is None]
+    if unlabelled and len(unlabelled) < len(cases):
+        raise InputError(unlabelled[0], "no segmentation", "one of every case, or of none as in the validation sets")
     for case in cases:
         images = files[case]
         for name in modalities:
             if name not in images:
                 raise InputError(case / f"{case.name}_{name}.nii[.gz]", "no such file", "the modality of other cases")
         patient = re.sub(r"_\d+$", "", case.name) if rules.timed else case.name
-        segmentation = _segmentation(case, release)
         for name in modalities:
-            voxels = partial(_read, images[name], segmentation, list(images.values()), rules)
+            voxels = partial(_read, images[name], segmentations[case], list(images.values()), rules)
             yield Scan(case.name, patient, name, images[name], rules.structures, voxels)
 
 

@@ -42,11 +42,13 @@ def scans(folder: Path, release: str | None) -> Iterator[Scan]:
     `folder` holds `CT` and `MR`, or one of them, itself or in its `Train_Sets` or `CHAOS_Train_Sets`.
 
     Raises:
-        InputError: a release is named, or the folder is not laid out like CHAOS.
+        InputError: a release is named, the folder is not laid out like CHAOS, or some patients have masks and some not.
     """
     if release is not None:
         raise InputError(folder, f"release {release!r}", "no release: CHAOS has only one")
     root = _root(folder)
+    for sequence in ("CT/*", "MR/*/T1DUAL", "MR/*/T2SPIR"):
+        _require_masks_of_all_or_none([path / "Ground" for path in sorted(root.glob(sequence)) if path.is_dir()])
     for patient in _patients(root / "CT"):
         case, images = f"ct{int(patient.name):02d}", patient / "DICOM_anon"
         files = _ranked(images, "*.dcm")
@@ -66,6 +68,12 @@ def _root(folder: Path) -> Path:
         found = "no CT and no MR folder" if not roots else f"CT or MR folders in {[str(path) for path in roots]}"
         raise InputError(folder, found, "one folder of CHAOS with CT and MR, or with Train_Sets that holds them")
     return roots[0]
+
+
+def _require_masks_of_all_or_none(grounds: list[Path]) -> None:
+    missing = [ground for ground in grounds if not ground.is_dir()]
+    if missing and len(missing) < len(grounds):
+        raise InputError(missing[0], "no such folder", "masks of every patient, or of none as in the test sets")
 
 
 def _patients(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from enrich.volume import Volume
+from enrich.volume import Volume, compact
 from gan.errors import InputError
 
 GAP_TOLERANCE = 0.05  # of the typical gap between slices
@@ -112,7 +112,7 @@ def stack(slices: Sequence[Slice]) -> tuple[Volume, list[int]]:
         found = f"{shift:.4g} mm beside {bottom.path.name}"
         raise InputError(top.path, found, "slices straight above each other")
     volume = Volume(
-        _compact(voxels[order]),
+        compact(voxels[order]),
         (*first.spacing_mm, float(gaps.mean())),
         tuple(bottom.position_mm.tolist()),
         tuple(np.stack([*first.axes, normal], axis=1).ravel().tolist()),
@@ -131,10 +131,3 @@ def _require_same_plane(found: Slice, expected: Slice) -> None:
 
 def _plane(one: Slice) -> str:
     return f"{one.pixels.shape} pixels, spacing {one.spacing_mm} mm, axes {one.axes.tolist()}"
-
-
-def _compact(voxels: NDArray[np.float32]) -> NDArray[np.int16] | NDArray[np.float32]:
-    limits = np.iinfo(np.int16)
-    if limits.min <= voxels.min() and voxels.max() <= limits.max and np.array_equal(voxels, np.rint(voxels)):
-        return voxels.astype(np.int16)
-    return voxels

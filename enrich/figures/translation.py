@@ -47,23 +47,20 @@ class Source:
 
 
 def pick_source(scans_csv: Path, test: list[str], modality: str) -> Source:
-    """Read the first labelled test scan of a modality, at the slice with the largest target.
+    """Read the first test scan of a modality that shows the target, at the slice with the largest target.
 
     Raises:
-        InputError: no such scan, a file that is not the one that was indexed, or an empty target.
+        InputError: no such scan, or a file that is not the one that was indexed.
     """
-    scans = index.read(scans_csv)
-    fitting = scans[(scans["modality"] == modality) & scans["patient"].isin(test) & (scans["label"] != "")]
+    scans = index.read(scans_csv, index.SCANS)
+    fitting = scans[(scans["modality"] == modality) & scans["patient"].isin(test) & (scans["target_ml"] > 0)]
     if fitting.empty:
-        raise InputError(scans_csv, f"no labelled test scan of {modality}", "at least one")
+        raise InputError(scans_csv, f"no test scan of {modality} that shows the target", "at least one")
     row = fitting.sort_values("case").iloc[0]
     image_path, label_path = (index.file_of(scans_csv, row[name], row[f"{name}_sha256"]) for name in ("image", "label"))
     axial, _ = read_axial(image_path, row, INTENSITY)
     target = reorient(read(label_path), AXIAL).array > 0
-    areas = target.sum(axis=(1, 2))
-    if not areas.any():
-        raise InputError(label_path, "an empty target", "a target to contour")
-    chosen = int(areas.argmax())
+    chosen = int(target.sum(axis=(1, 2)).argmax())
     x_mm, y_mm, _ = axial.spacing_mm
     grey = (axial.array[chosen] + 1) / 2
     return Source(row["case"], modality, read(image_path), chosen, grey, target[chosen], y_mm / x_mm)
@@ -75,7 +72,7 @@ def read_translation(synthetic: Path, source: Source, target: str) -> NDArray[np
     Raises:
         InputError: the index lacks the translation, the file is another one, or its grid is not the source's.
     """
-    table = index.read(synthetic)
+    table = index.read(synthetic, index.SYNTHETIC)
     wanted = table[(table["case"] == source.case) & (table["source"] == source.modality) & (table["target"] == target)]
     if len(wanted) != 1:
         expected = f"{source.case} from {source.modality} to {target} once"

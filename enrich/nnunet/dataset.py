@@ -15,6 +15,7 @@ from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
 FOLDS = 5
+FOLD_SEED = 12345  # nnU-Net's own
 FILE_ENDING = ".nii.gz"
 
 
@@ -52,10 +53,10 @@ def cases(scans: Path, modality: str, synthetic: Path | None, added: Sequence[st
     """
     translations = {}
     if synthetic is not None:
-        rows = index.read(synthetic)
+        rows = index.read(synthetic, index.SYNTHETIC)
         names = zip(rows["case"], rows["source"], rows["target"], strict=True)
         translations = dict(zip(names, zip(rows["image"], rows["sha256"], strict=True), strict=True))
-    table = index.read(scans)
+    table = index.read(scans, index.SCANS)
     for row in table[table["modality"] == modality].to_dict("records"):
         images = [index.file_of(scans, row["image"], row["image_sha256"])]
         for target in added:
@@ -135,7 +136,6 @@ def main() -> None:
     parser.add_argument("--synthetic", type=Path, help="index of the synthetic images; none: the real channel alone")
     parser.add_argument("--kind", choices=["synthetic", "zero"], default="synthetic", help="names the added channels")
     parser.add_argument("--folds", nargs="+", choices=["all", *map(str, range(FOLDS))], default=["all"])
-    parser.add_argument("--seed", type=int, default=0, help="seed of the folds")
     parser.add_argument("--output", type=Path, required=True, help="…/raw/Dataset001_enriched/dataset.json")
     arguments = parser.parse_args()
     added = [name for name in arguments.modalities if name != arguments.modality] if arguments.synthetic else []
@@ -153,8 +153,8 @@ def main() -> None:
             if name in ("scans", "splits", "synthetic") and path is not None
         },
     }
-    test = [case for case in everyone if case.patient in sets.test]
-    seed = None if arguments.folds == ["all"] else arguments.seed
+    test = [case for case in everyone if case.label and case.patient in sets.test]
+    seed = None if arguments.folds == ["all"] else FOLD_SEED
     write(arguments.output.parent, training, test, header, seed)
 
 

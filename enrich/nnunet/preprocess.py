@@ -17,7 +17,6 @@ def preprocess(
     folder: Path,
     configuration: str,
     planner: str = "ExperimentPlanner",
-    plans: str | None = None,
     gpu_memory_gb: float | None = None,
     foreground_samples: int = FOREGROUND_SAMPLES,
     workers: int = 1,
@@ -29,7 +28,6 @@ def preprocess(
         folder: gets the raw dataset's name; what was there is replaced, since nnU-Net keeps stale configurations.
         configuration: `2d` or `3d_fullres`.
         planner: class name of the planner.
-        plans: name of the plans; None for the planner's own.
         gpu_memory_gb: what the network may take; None for the planner's own.
         foreground_samples: voxels drawn for the intensity statistics, over all cases.
         workers: processes; 1 works in this one.
@@ -45,7 +43,7 @@ def preprocess(
     with publish_folder(folder) as temporary:
         environment.configure(1, raw=dataset.parent.parent, preprocessed=temporary)
         with environment.pools_of_threads() if workers == 1 else nullcontext():
-            identifier = _plan(name, planner, plans, gpu_memory_gb, foreground_samples, workers)
+            identifier = _plan(name, planner, gpu_memory_gb, foreground_samples, workers)
             cases = _preprocess(name, temporary / name, identifier, configuration, workers)
         for path in (temporary / name).iterdir():
             path.rename(temporary / path.name)
@@ -60,9 +58,7 @@ def preprocess(
         (temporary / "preprocessed.json").write_text(json.dumps(summary, indent=2) + "\n")
 
 
-def _plan(
-    name: str, planner: str, plans: str | None, gpu_memory_gb: float | None, foreground_samples: int, workers: int
-) -> str:
+def _plan(name: str, planner: str, gpu_memory_gb: float | None, foreground_samples: int, workers: int) -> str:
     import nnunetv2
     from nnunetv2.experiment_planning.plan_and_preprocess_api import (
         DatasetFingerprintExtractor,
@@ -77,7 +73,7 @@ def _plan(
     extractor = DatasetFingerprintExtractor(name, workers)
     extractor.num_foreground_voxels_for_intensitystats = foreground_samples
     extractor.run(overwrite_existing=True)
-    _, identifier = plan_experiment_dataset(name, planner_class, gpu_memory_gb, overwrite_plans_name=plans)
+    _, identifier = plan_experiment_dataset(name, planner_class, gpu_memory_gb)
     return str(identifier)
 
 
@@ -99,7 +95,6 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, required=True, help="…/raw/Dataset001_enriched/dataset.json")
     parser.add_argument("--configuration", choices=["2d", "3d_fullres"], required=True)
     parser.add_argument("--planner", default="ExperimentPlanner", help="or nnUNetPlannerResEncM, …L, …XL")
-    parser.add_argument("--plans", help="name of the plans; default: the planner's own")
     parser.add_argument("--gpu-memory-gb", type=float, help="what the network may take; default: the planner's own")
     parser.add_argument("--foreground-samples", type=int, default=FOREGROUND_SAMPLES)
     parser.add_argument("--workers", type=int, default=1)
@@ -112,7 +107,6 @@ def main() -> None:
         arguments.output.parent,
         arguments.configuration,
         arguments.planner,
-        arguments.plans,
         arguments.gpu_memory_gb,
         arguments.foreground_samples,
         arguments.workers,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from enrich.config import changes, record, refuse_overwriting, resolve, schema
+from enrich.config import changes, digest, record, refuse_overwriting, resolve, schema
 from gan.errors import InputError
 from gan.methods import METHODS
 
@@ -24,18 +24,31 @@ def test_the_run_is_named_after_the_file_and_defaults_are_nnunets_own():
 @pytest.mark.parametrize(
     ("override", "named"),
     [
-        ({"modalitys": []}, "modalitys"),
-        ({"nnunet": {"epoch": 3}}, "nnunet"),
-        ({"nnunet": {"epochs": "many"}}, "nnunet.epochs"),
-        ({"image_size": 100}, "image_size"),
-        ({"methods": {"targan": {"widht": 8}}}, "methods.targan"),
-        ({"methods": {"targan": {"width": "wide"}}}, "methods.targan.width"),
-        ({"methods": {"pix3pix": {}}}, "methods.pix3pix"),
-        ({"methods": {"single": {"method": "targan"}}}, "methods"),
-        ({"seeds": []}, "seeds"),
-        ({"data": {"reader": "chaos"}}, "data.folder"),
-        ({"run": "../elsewhere"}, "run"),
-        ({"split": {"train": 1.5}}, "split"),
+        ({"modalitys": []}, "config: found .*'modalitys' was unexpected"),
+        ({"nnunet": {"epoch": 3}}, "nnunet: found .*'epoch' was unexpected"),
+        ({"nnunet": {"epochs": "many"}}, "nnunet.epochs: found 'many'"),
+        ({"threads": "a: b: c"}, "threads: found 'a: b: c'"),
+        ({"image_size": 100}, "image_size: found 100"),
+        ({"methods": {"targan": {"widht": 8}}}, "methods.targan: found .*'widht' was unexpected"),
+        ({"methods": {"targan": {"width": "wide"}}}, "methods.targan.width: found 'wide'"),
+        ({"methods": {"targan": {"epochs": 1, "rounds": 1}}}, "methods.targan: found epochs and rounds"),
+        ({"methods": {"pix3pix": {}}}, "methods.pix3pix: found method pix3pix"),
+        ({"methods": {"stargan": {"method": "targan"}}}, "methods.stargan: found method targan"),
+        ({"methods": {"single": {"method": "targan"}}}, "methods: found 'single'"),
+        ({"methods": {"tar.gan": {"method": "targan"}}}, "methods: found 'tar.gan'"),
+        ({"methods": {}, "controls": []}, "methods, controls: found nothing"),
+        ({"seeds": []}, r"seeds: found \[\]"),
+        ({"data": {"reader": "chaos"}}, "data.folder: found neither"),
+        ({"data": {"reader": "chaos", "folder": "a", "phantom": {}}}, "data.folder: found data.phantom beside it"),
+        ({"data": {"reader": "brats", "folder": "a"}}, "data.release: found None"),
+        ({"data": {"reader": "chaos", "folder": "a", "release": "2021"}}, "data.release: found 2021"),
+        ({"data": {"reader": "chaos", "phantom": {"patients": 6}}}, "data.phantom: found patients"),
+        ({"run": "../elsewhere"}, "run: found '../elsewhere'"),
+        ({"target": "left liver"}, "target: found 'left liver'"),
+        ({"split": {"train": 1.5}}, "split.train: found 1.5"),
+        ({"split": "nowhere.csv"}, "split: found nowhere.csv"),
+        ({"split": None}, "split: found None"),
+        ({"intensity": {"ct_window_hu": [240, -160]}}, r"intensity.ct_window_hu: found \[240, -160\]"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(override, named):
@@ -77,6 +90,8 @@ def test_finished_results_are_not_overwritten_until_the_user_says_so(tmp_path):
     after = resolve(MINIMAL | {"methods": {"targan": {"width": 16}}}, SOURCE)
     record(before, tmp_path)
     refuse_overwriting(after, tmp_path)
+    assert digest(before) != digest(after)
+    assert digest(before) == digest(before | {"threads": 3})
     model = tmp_path / "gan/targan/seed0/model.pt"
     model.parent.mkdir(parents=True)
     model.touch()
@@ -86,6 +101,31 @@ def test_finished_results_are_not_overwritten_until_the_user_says_so(tmp_path):
     refuse_overwriting(before, tmp_path)
     shutil.rmtree(tmp_path / "gan")
     refuse_overwriting(after, tmp_path)
+
+
+def test_a_method_that_left_the_config_is_remembered_as_long_as_its_models_are_there(tmp_path):
+    with_it = resolve(MINIMAL | {"methods": {"stargan": {}, "targan": {"width": 8}}}, SOURCE)
+    without = resolve(MINIMAL | {"methods": {"stargan": {}}}, SOURCE)
+    back = resolve(MINIMAL | {"methods": {"stargan": {}, "targan": {"width": 16}}}, SOURCE)
+    model = tmp_path / "gan/targan/seed0/model.pt"
+    model.parent.mkdir(parents=True)
+    model.touch()
+    record(with_it, tmp_path)
+    record(without, tmp_path)
+    with pytest.raises(InputError, match=r"methods\.targan\.width: found 16, expected 8"):
+        refuse_overwriting(back, tmp_path)
+    model.unlink()
+    record(without, tmp_path)
+    refuse_overwriting(back, tmp_path)
+
+
+def test_a_record_without_a_key_that_came_later_has_its_default(tmp_path):
+    config = resolve(MINIMAL, SOURCE)
+    older = config | {"nnunet": {key: value for key, value in config["nnunet"].items() if key != "mirroring"}}
+    record(older, tmp_path)
+    (tmp_path / "nnunet/ct/single/preprocessed/Dataset001_enriched").mkdir(parents=True)
+    (tmp_path / "nnunet/ct/single/preprocessed/Dataset001_enriched/preprocessed.json").touch()
+    refuse_overwriting(config, tmp_path)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -130,16 +130,14 @@ def test_a_translation_on_another_grid_is_refused(scans_csv, synthetic):
         translation.read_translation(path, source, "t1")
 
 
-def test_translation_figure_needs_a_labelled_test_scan_and_a_target(scans_csv):
-    with pytest.raises(InputError, match="no labelled test scan of flair"):
+def test_translation_figure_needs_a_test_scan_that_shows_the_target(scans_csv):
+    with pytest.raises(InputError, match="no test scan of flair that shows the target"):
         translation.pick_source(scans_csv, TEST, "flair")
     rows = index.read(scans_csv)
-    path = scans_csv.parent / rows["label"].iloc[1]
-    label = volume.read(path)
-    volume.write(label.with_array(0 * label.array), path)
-    rows.loc[1, "label_sha256"] = sha256(path)
+    assert translation.pick_source(scans_csv, TEST, "ct").case == rows["case"][1]
+    rows.loc[1, "target_ml"] = 0
     index.write(rows, scans_csv)
-    with pytest.raises(InputError, match="an empty target"):
+    with pytest.raises(InputError, match="no test scan of ct that shows the target"):
         translation.pick_source(scans_csv, TEST, "ct")
 
 

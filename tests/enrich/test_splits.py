@@ -60,9 +60,25 @@ def test_the_users_own_split_is_taken(tmp_path):
     ],
 )
 def test_a_wrong_split_names_the_patient(tmp_path, extra, dropped, message):
-    sets = [(p, "test" if p.endswith("4") else "train") for p in PATIENTS if p != dropped]
+    sets = [(p, "test" if p.endswith(("3", "4")) else "train") for p in PATIENTS if p != dropped]
     with pytest.raises(InputError, match=message):
         split_scans(scans_of(), user_csv(tmp_path, sets + extra))
+
+
+def test_every_modality_must_train_and_test(tmp_path):
+    sets = [(p, "train" if p.startswith("ct") or p == "mr01" else "test") for p in PATIENTS]
+    with pytest.raises(InputError, match="no patient with a labelled ct scan to test"):
+        split_scans(scans_of(), user_csv(tmp_path, sets))
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    for content in ("", "{", "[]", '{"train": []}'):
+        (tmp_path / "splits.json").write_text(content)
+        with pytest.raises(InputError, match=r"splits\.json: found no readable file"):
+            read(tmp_path / "splits.json")
+    (tmp_path / "split.csv").write_text("")
+    with pytest.raises(InputError, match="unreadable"):
+        split_scans(scans_of(), str(tmp_path / "split.csv"))
 
 
 def test_a_patient_in_two_sets_is_refused_on_reading(tmp_path):

@@ -145,10 +145,9 @@ def test_markdown_escapes_names(scores):
 
 def test_command_line_writes_the_same_numbers_three_times(scores, tmp_path, monkeypatch):
     scores.to_csv(tmp_path / "scores.csv", index=False)
-    (tmp_path / "config.yaml").write_text("run: test\n")
     output = tmp_path / "tables" / "segmentation.csv"
     arguments = [f"--scores={tmp_path / 'scores.csv'}", "--modalities", *MODALITIES, "--methods", *METHODS]
-    options = ["--dataset=chaos", '--titles-json={"targan": "TarGAN"}', f"--config={tmp_path / 'config.yaml'}"]
+    options = ["--dataset=chaos", '--titles-json={"targan": "TarGAN"}', "--config-sha256=abc123"]
     monkeypatch.setattr(sys, "argv", ["tables", *arguments, *options, f"--output={output}"])
     tables.main()
     assert sorted(path.name for path in output.parent.iterdir()) == [
@@ -160,7 +159,7 @@ def test_command_line_writes_the_same_numbers_three_times(scores, tmp_path, monk
         text = f"{row.mean:.2f} ± {row.std:.2f}"
         assert text in markdown
         assert text.replace("±", r"$\pm$") in latex
-    assert "Config sha256" in markdown
+    assert "Config sha256 abc123." in markdown
 
 
 def test_two_structures_are_refused(scores, tmp_path, monkeypatch):

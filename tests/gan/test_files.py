@@ -1,7 +1,9 @@
 import hashlib
+from pathlib import Path
 
 import pytest
 
+from gan.errors import InputError
 from gan.files import publish, publish_folder, sha256
 
 
@@ -24,12 +26,21 @@ def test_a_folder_replaces_the_former_one_only_when_it_is_complete(tmp_path):
     for name in ("old", "new"):
         with publish_folder(path) as temporary:
             (temporary / name).touch()
-    assert [file.name for file in path.iterdir()] == ["new"]
+    assert {file.name for file in path.iterdir()} == {"new", ".published"}
     with pytest.raises(ZeroDivisionError), publish_folder(path) as temporary:
         (temporary / "half").touch()
         raise ZeroDivisionError
-    assert [file.name for file in path.iterdir()] == ["new"]
+    assert {file.name for file in path.iterdir()} == {"new", ".published"}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="a folder with other files"), publish_folder(tmp_path):
+        pass
+    with pytest.raises(InputError, match="a folder of its own"), publish_folder(Path()):
+        pass
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
 def test_sha256(tmp_path):

@@ -1,22 +1,16 @@
 """The checked config, and what the rules ask of it."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from enrich.config import (
-    labels_used,
-    method_of,
-    record,
-    refuse_overwriting,
-    resolve,
-    titles,
-)
+from enrich.config import digest, labels_used, method_of, record, refuse_overwriting, resolve, titles
 from enrich.last_words import last_words
 from gan.errors import InputError
-from gan.sources import sources
+from gan.sources import sources, training_sources
 
 CONFIG_FILE = Path([*workflow.configfiles][-1])
 try:
@@ -25,7 +19,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 RUN = config["run"]
 MODALITIES = config["modalities"]
@@ -44,12 +38,12 @@ FIGURES = ["segmentation", *(["translation"] if config["methods"] else [])]
 
 wildcard_constraints:
     run=RUN.replace(".", r"\."),
-    name="[a-z0-9][a-z0-9_.-]*",
+    name="|".join(config["methods"]) or "(?!)",
     seed=r"\d+",
     fold=r"\d|all",
     model=MODEL,
     modality="[a-z0-9]+",
-    channels="single|zero|[a-z0-9][a-z0-9_.-]*-seed[0-9]+",
+    channels="|".join(["single", "zero", *(f"{name}-seed[0-9]+" for name in config["methods"])]),
 
 
 def raw_folder():
@@ -77,12 +71,12 @@ def method_name(wildcards):
     return method_of(wildcards.name, config["methods"][wildcards.name])
 
 
-def training_sources(wildcards):
+def sources_of_training(wildcards):
     """The method's file and what every training runs: an edit retrains."""
-    return sources("gan.train", f"gan.methods.{method_name(wildcards)}")
+    return training_sources(method_name(wildcards))
 
 
-def synthesis_sources(wildcards):
+def sources_of_synthesis(wildcards):
     """What synthesis runs, the method's file included."""
     return sources("enrich.synthesize", f"gan.methods.{method_name(wildcards)}")
 

@@ -29,7 +29,7 @@ rule prepare:
     """Read and check every scan."""
     input:
         raw=written_raw,
-        sources=sources("enrich.prepare"),
+        sources=sources("enrich.prepare", f"enrich.datasets.{config['data']['reader']}"),
     output:
         "results/{run}/scans.csv",
     log:
@@ -54,7 +54,7 @@ rule prepare:
         target=config["target"],
     shell:
         "python -m enrich.prepare --reader {params.reader} {params.release} --folder {params.folder:q}"
-        " --modalities {params.modalities} --target {params.target:q} --workers {threads} --output {output:q}"
+        " --modalities {params.modalities} --target {params.target} --workers {threads} --output {output:q}"
         " > {log:q} 2>&1"
 
 
@@ -90,7 +90,8 @@ rule slices:
         splits="results/{run}/splits.json",
         sources=sources("enrich.slices"),
     output:
-        "results/{run}/slices/index.csv",
+        index="results/{run}/slices/index.csv",
+        facts="results/{run}/slices/slices.json",
     log:
         "results/{run}/logs/slices.log",
     benchmark:
@@ -107,5 +108,5 @@ rule slices:
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.slices --scans {input.scans:q} --splits {input.splits:q} --modalities {params.modalities}"
-        " --image-size {params.image_size} --intensity {params.intensity:q} --output {output:q}"
+        " --image-size {params.image_size} --intensity {params.intensity:q} --output {output.index:q}"
         " > {log:q} 2>&1"

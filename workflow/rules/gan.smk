@@ -4,11 +4,10 @@
 rule train_gan:
     """Train one translation method on the training patients."""
     input:
-        slices="results/{run}/slices/index.csv",
-        sources=training_sources,
+        slices="results/{run}/slices/slices.json",
+        sources=sources_of_training,
     output:
-        model="results/{run}/gan/{name}/seed{seed}/model.pt",
-        log="results/{run}/gan/{name}/seed{seed}/log.csv",
+        "results/{run}/gan/{name}/seed{seed}/model.pt",
     log:
         "results/{run}/logs/gan/{name}_seed{seed}.log",
     benchmark:
@@ -24,7 +23,7 @@ rule train_gan:
         method=method_name,
         settings=settings_of,
         slices=subpath(input.slices, parent=True),
-        folder=subpath(output.model, parent=True),
+        folder=subpath(output[0], parent=True),
     shell:
         "python -m gan.train --slices {params.slices:q} --method {params.method} --settings {params.settings:q}"
         " --seed {wildcards.seed} --output {params.folder:q} --resume > {log:q} 2>&1"
@@ -35,7 +34,7 @@ rule synthesize:
     input:
         scans="results/{run}/scans.csv",
         model="results/{run}/gan/{name}/seed{seed}/model.pt",
-        sources=synthesis_sources,
+        sources=sources_of_synthesis,
     output:
         "results/{run}/synthetic/{name}/seed{seed}/index.csv",
     log:

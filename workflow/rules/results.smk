@@ -82,11 +82,11 @@ rule tables:
             if config["data"]["phantom"] is not None
             else config["data"]["reader"]
         ),
-        config="results/{run}/config.yaml",
+        config_sha256=digest(config),
     shell:
         "python -m enrich.tables --scores {input.scores:q} --modalities {params.modalities}"
         " --methods {params.methods} --titles-json {params.titles:q} --labels-used-json {params.labels:q}"
-        " --dataset {params.dataset} --config {params.config:q} --output {output.csv:q} > {log:q} 2>&1"
+        " --dataset {params.dataset} --config-sha256 {params.config_sha256} --output {output.csv:q} > {log:q} 2>&1"
 
 
 rule segmentation_figure:

@@ -95,9 +95,12 @@ def test_t1_is_the_in_phase_image(abdomens):
 
 
 def test_without_ground_there_is_no_label_map(chaos_folder):
-    for ground in ("CT/1/Ground", "MR/1/T1DUAL/Ground", "MR/1/T2SPIR/Ground"):
-        folder = chaos_folder / "Train_Sets" / ground
-        folder.rename(folder.with_name("elsewhere"))
+    grounds = sorted(chaos_folder.rglob("Ground"))
+    grounds[0].rename(grounds[0].with_name("elsewhere"))
+    with pytest.raises(InputError, match="CT/1/Ground: found no such folder, expected masks of every patient"):
+        by_name(chaos_folder)
+    for ground in grounds[1:]:
+        ground.rename(ground.with_name("elsewhere"))
     scans = by_name(chaos_folder)
     for key in (("ct01", "ct"), ("mr01", "t1"), ("mr01", "t2")):
         image, label = scans[key].read()

@@ -1,6 +1,5 @@
 import hashlib
 import json
-import shutil
 
 import numpy as np
 import pydicom
@@ -10,6 +9,7 @@ from enrich import phantom
 from enrich.datasets import brats, chaos, phantom_chaos
 from enrich.datasets.abdomen import CT_HU, T1_WATER, T2, Abdomen, Tissue
 from gan.errors import InputError
+from gan.files import sha256
 
 TINY = {
     "chaos": {"ct_patients": 1, "mr_patients": 1, "slices": 8, "size": 32},
@@ -54,7 +54,11 @@ def test_a_patient_does_not_depend_on_the_number_of_patients(tmp_path, layout, k
 def test_default_settings_and_the_marker(tmp_path):
     assert phantom.parse("chaos", {}) == phantom_chaos.Settings(6, 6, 12, 64, 0)
     write("chaos", tmp_path / "raw" / "phantom.json")
-    assert json.loads((tmp_path / "raw" / "phantom.json").read_text()) == {"layout": "chaos", "seed": 0} | TINY["chaos"]
+    content = json.loads((tmp_path / "raw" / "phantom.json").read_text())
+    hashes = content.pop("sha256")
+    assert content == {"layout": "chaos", "seed": 0} | TINY["chaos"]
+    files = [path for path in (tmp_path / "raw" / "Train_Sets").rglob("*") if path.is_file()]
+    assert hashes == {str(path.relative_to(tmp_path / "raw")): sha256(path) for path in files}
 
 
 def test_abdomens_differ_and_their_livers_have_a_liver_s_size(abdomens):
@@ -138,7 +142,7 @@ def test_wrong_settings_are_refused(values, message):
 def test_an_earlier_phantom_is_replaced_and_nothing_else(tmp_path):
     before = write("chaos", tmp_path / "raw" / "phantom.json")
     after = write("brats", tmp_path / "raw" / "phantom.json")
-    assert before.keys() & after.keys() == {"README.txt", "phantom.json"}
+    assert before.keys() & after.keys() == {".published", "phantom.json"}
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="mine: found a folder with other files"):
@@ -159,22 +163,6 @@ def test_an_interrupted_phantom_leaves_the_earlier_one(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write("chaos", marker, seed=5)
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
-    assert {p.name for p in marker.parent.iterdir()} == {"Train_Sets", "README.txt", "phantom.json"}
+    assert {p.name for p in marker.parent.iterdir()} == {"Train_Sets", ".published", "phantom.json"}
     monkeypatch.undo()
     assert write("chaos", marker) == before
-
-
-def test_a_phantom_that_is_half_removed_has_no_marker(tmp_path, monkeypatch):
-    marker = tmp_path / "raw" / "phantom.json"
-    write("chaos", marker)
-    remove = shutil.rmtree
-
-    def interrupted(folder):
-        if folder == marker.parent:
-            raise KeyboardInterrupt
-        remove(folder)
-
-    monkeypatch.setattr(shutil, "rmtree", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write("chaos", marker, seed=5)
-    assert not marker.exists()

@@ -169,12 +169,10 @@ def test_other_trainers_keep_their_name_and_behaviour(preprocessed: Path, tmp_pa
 def test_another_planner_starts_from_a_clean_folder(raw: Path, tmp_path: Path):
     folder = tmp_path / "preprocessed" / raw.parent.name
     (folder / "nnUNetPlans_2d").mkdir(parents=True)
-    preprocess(
-        raw, folder, "3d_fullres", "nnUNetPlannerResEncM", plans="mine", gpu_memory_gb=4.0, foreground_samples=10_000
-    )
+    preprocess(raw, folder, "3d_fullres", "nnUNetPlannerResEncM", gpu_memory_gb=4.0, foreground_samples=10_000)
     assert not (folder / "nnUNetPlans_2d").exists()
-    assert json.loads((folder / "preprocessed.json").read_text())["plans"] == "mine"
-    plans = json.loads((folder / "mine.json").read_text())
+    assert json.loads((folder / "preprocessed.json").read_text())["plans"] == "nnUNetResEncUNetMPlans"
+    plans = json.loads((folder / "nnUNetResEncUNetMPlans.json").read_text())
     assert plans["experiment_planner_used"] == "nnUNetPlannerResEncM"
     assert list((folder / plans["configurations"]["3d_fullres"]["data_identifier"]).glob("*.b2nd"))
 
