@@ -1,23 +1,17 @@
 """The paired run on six real patients, from raw scans to the table; training is cut to almost nothing."""
 
-import os
-from pathlib import Path
-
 import pandas as pd
-import pytest
 import yaml
 
+from tests.real import real
 from tests.test_workflow import copy_project, snakemake
-
-REAL_DATA = Path(os.environ.get("NNENRICH_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def test_real_scans_become_a_table(tmp_path):
-    if not (REAL_DATA / "brats2015_six").is_dir():
-        pytest.skip(f"real data absent: {REAL_DATA / 'brats2015_six'}")
+    folder = real("brats2015_six")
     copy_project(tmp_path)
     config = yaml.safe_load((tmp_path / "workflow/config/brats2015.yaml").read_text())
-    config["data"]["folder"] = str((REAL_DATA / "brats2015_six").resolve())
+    config["data"]["folder"] = str(folder)
     config["controls"] = ["single"]
     config["methods"] = {"targan": {"width": 4, "batch_size": 2, "rounds": 5}}
     config["nnunet"] |= {"epochs": 1, "iterations": 1, "gpu_memory_gb": 0.5}

@@ -1,6 +1,5 @@
 import csv
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from PIL import Image
 
 from enrich import check, phantom, volume
 from gan.errors import run
+from tests.real import real
 
-REAL = Path(os.environ.get("NNENRICH_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CT, T1, T2 = Path("Train_Sets/CT/1"), Path("Train_Sets/MR/1/T1DUAL"), Path("Train_Sets/MR/1/T2SPIR")
 CT_SLICE, T2_SLICE = CT / "DICOM_anon/i0003,0000b.dcm", T2 / "DICOM_anon/IMG-0002-00004.dcm"
 HEAD = Path("BraTS2021_00001")
@@ -31,12 +30,6 @@ def phantoms(tmp_path_factory):
     ):
         phantom.write(layout, phantom.parse(layout, settings), root / layout / "phantom.json")
     return root
-
-
-def real(name):
-    if not (REAL / name).exists():
-        pytest.skip(f"no real sample at {REAL / name}")
-    return REAL / name
 
 
 def table(monkeypatch, capsys, *arguments):

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -11,8 +10,7 @@ from PIL import Image
 
 from enrich import evaluate, volume
 from gan.errors import InputError
-
-CHAOS = Path(os.environ.get("NNENRICH_REAL_DATA", Path(__file__).parents[3] / "shared" / "data")) / "chaos_ct3.tar.xz"
+from tests.real import real
 
 
 def write(path, array, spacing_mm=(0.5, 2.0, 3.0)):
@@ -72,10 +70,9 @@ def test_other_grid_is_one_line_and_exit_code_1(tmp_path):
     assert "3.1" in result.stderr
 
 
-@pytest.mark.skipif(not CHAOS.is_file(), reason=f"no real data: {CHAOS}")
 def test_equals_the_evaluation_program_of_chaos(tmp_path, monkeypatch, capsys):
     stacks = {"Ground": [], "submission": []}
-    with tarfile.open(CHAOS) as archive:
+    with tarfile.open(real("chaos_ct3.tar.xz")) as archive:
         for member in archive.getmembers():
             folder, name = Path(member.name).parts[-2:] if "/" in member.name else ("", "")
             if folder in stacks and name.endswith(".png"):

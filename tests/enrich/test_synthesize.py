@@ -1,9 +1,7 @@
 """Synthesis on the source's own grid, with a generator that was really trained, if only for a moment."""
 
 import json
-import os
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,8 +20,8 @@ from gan.methods import METHODS
 from gan.settings import resolve
 from gan.train import train
 from tests.enrich.conftest import OBLIQUE, make_scan
+from tests.real import real
 
-REAL_DATA = Path(os.environ.get("NNENRICH_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 MODALITIES = ["ct", "t1", "t2"]
 WHO = Splits(train=["ct01", "ct02", "mr01"], watch=[], test=["mr02"], unlabelled=[])
 
@@ -113,10 +111,7 @@ def test_zeros_lie_on_the_grids_of_the_scans(study, tmp_path):
 
 
 def test_a_real_scan_is_translated_and_keeps_its_grid(study, tmp_path):
-    archive = REAL_DATA / "chaos_ct3.tar.xz"
-    if not archive.is_file():
-        pytest.skip(f"real data absent: {archive}")
-    with tarfile.open(archive) as tar:
+    with tarfile.open(real("chaos_ct3.tar.xz")) as tar:
         tar.extractall(tmp_path / "raw", filter="data")
     scans = list(READERS["chaos"](tmp_path / "raw", None))
     index.write(prepare(scans, "liver", tmp_path / "scans", workers=1), tmp_path / "scans.csv")

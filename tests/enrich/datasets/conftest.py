@@ -1,12 +1,8 @@
-import os
 import shutil
-from pathlib import Path
 
 import pytest
 
 from enrich import phantom
-
-REAL = Path(os.environ.get("NNENRICH_REAL_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
 def write_phantom(layout, marker, **settings):
@@ -37,15 +33,3 @@ def chaos_folder(abdomens, tmp_path):
 @pytest.fixture
 def brats_folder(heads, tmp_path):
     return shutil.copytree(heads, tmp_path / "brats")
-
-
-@pytest.fixture
-def real():
-    """Return a function that gives a real sample's path, or skips."""
-
-    def sample(name):
-        if not (REAL / name).exists():
-            pytest.skip(f"no real sample at {REAL / name}")
-        return REAL / name
-
-    return sample

@@ -4,6 +4,7 @@ import pytest
 from enrich import volume
 from enrich.datasets import brats
 from gan.errors import InputError
+from tests.real import real
 
 GRID = {"spacing_mm": (1.0, 1.0, 2.0), "origin_mm": (0.0, -239.0, 0.0)}
 
@@ -23,7 +24,7 @@ def structure(scan, name):
     return int(np.isin(label.array, scan.structures[name]).sum())
 
 
-def test_real_case_of_2021(real):
+def test_real_case_of_2021():
     scans = list(brats.scans(real("brats2021"), "2021"))
     assert [scan.modality for scan in scans] == ["flair", "t1", "t1ce", "t2"]
     for scan in scans:
@@ -39,7 +40,7 @@ def test_real_case_of_2021(real):
     assert structure(scans[0], "enhancing_tumour") == 26448
 
 
-def test_real_cases_of_2015(real):
+def test_real_cases_of_2015():
     scans = list(brats.scans(real("brats2015_six"), "2015"))
     assert [scan.modality for scan in scans] == 6 * ["flair", "t1ce"]
     assert {scan.patient for scan in scans} == {f"brats_2013_pat000{n}" for n in range(1, 7)}
@@ -50,7 +51,7 @@ def test_real_cases_of_2015(real):
     assert structure(first, "enhancing_tumour") == 31485
 
 
-def test_real_case_read_as_another_release_is_refused(real):
+def test_real_case_read_as_another_release_is_refused():
     with pytest.raises(InputError, match=r"found a case named BraTS2021_00006, expected BraTS20_"):
         list(brats.scans(real("brats2021"), "2020"))
 

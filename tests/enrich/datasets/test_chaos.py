@@ -8,6 +8,7 @@ from PIL import Image
 from enrich.datasets import chaos
 from enrich.volume import same_grid
 from gan.errors import InputError
+from tests.real import real
 
 
 def by_name(folder):
@@ -23,7 +24,7 @@ def centre_x(image, label, value):
     return image.origin_mm[0] + np.nonzero(label.array == value)[2].mean() * image.spacing_mm[0]
 
 
-def test_real_patient_gives_the_published_figures(real, tmp_path):
+def test_real_patient_gives_the_published_figures(tmp_path):
     with tarfile.open(real("chaos_ct3.tar.xz")) as archive:
         archive.extractall(tmp_path, filter="data")
     (scan,) = chaos.scans(tmp_path, None)

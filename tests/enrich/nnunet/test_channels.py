@@ -1,7 +1,6 @@
 """Added channels that are 0 outside the source's non-zero mask leave nnU-Net's view of the real channel as it was."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +11,9 @@ import pytest
 from enrich import volume
 from enrich.nnunet.preprocess import preprocess
 from enrich.volume import Volume
+from tests.real import real
 
 from .study import Study, abdomen, translated, write_dataset, write_study
-
-REAL = Path(os.environ.get("NNENRICH_REAL_DATA", Path(__file__).parents[4] / "shared" / "data")) / "brats2015_six"
 
 
 @dataclass(frozen=True)
@@ -67,12 +65,11 @@ def small() -> dict[str, tuple[Volume, Volume]]:
 
 def brats() -> dict[str, tuple[Volume, Volume]]:
     """Two patients of BraTS, every second voxel of some slices."""
-    if not REAL.is_dir():
-        pytest.skip(f"no real data in {REAL}")
+    sample = real("brats2015_six")
     images = {}
     for case in ("0005", "0006"):
         stem = f"brats_2013_pat{case}_1"
-        image, label = (volume.read(REAL / stem / f"{stem}_{name}.nii.gz") for name in ("t1ce", "seg"))
+        image, label = (volume.read(sample / stem / f"{stem}_{name}.nii.gz") for name in ("t1ce", "seg"))
         spacing = tuple(2 * mm for mm in image.spacing_mm)
         cut = (slice(60, 100, 4), slice(None, None, 2), slice(None, None, 2))
         mask = (label.array[cut] > 0).astype(np.uint8)
