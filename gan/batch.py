@@ -28,7 +28,7 @@ class Batch:
         target_mask: (B, 1, H, W), float32 {0, 1}: the target area y.
         body: (B, 1, H, W), float32 {0, 1}: the foreground b^x.
         source: (B,), int64, index of the slice's modality.
-        target: (B,), int64, index of the wanted modality: a permutation of `source`.
+        target: (B,), int64, index of the wanted modality; in training a permutation of `source`.
     """
 
     image: Tensor
@@ -78,6 +78,10 @@ class Slices:
         if trained != set(self.modalities):
             found, expected = ", ".join(sorted(trained)) or "none", ", ".join(self.modalities)
             raise InputError(folder / "index.csv", f"training slices of {found}", f"of {expected}")
+        if unknown := sorted(set(self.index["modality"]) - trained):
+            raise InputError(
+                folder / "index.csv", f"slices of {', '.join(unknown)}", f"of {', '.join(self.modalities)}"
+            )
         self._source = self.index["modality"].map(self.modalities.index).to_numpy(np.int64)
 
     def has_target(self) -> bool:
@@ -96,7 +100,7 @@ class Slices:
         return self._draw(order[place * size : (place + 1) * size], rng)
 
     def watched(self) -> Batch:
-        """Return, for each modality, the watched slice with the largest target; a training slice if none is watched."""
+        """Return the watched slice of each modality with the largest target; training slices if none is watched."""
         wanted = "watch" if (self.index["set"] == "watch").any() else "train"
         pixels = self.index.loc[self.index["set"] == wanted, ["modality", "target_pixels"]]
         largest = pixels.groupby("modality")["target_pixels"].idxmax()

@@ -22,12 +22,12 @@ class Method(nn.Module, ABC):
     title: ClassVar[str]
     citation: ClassVar[str]
     labels_used: ClassVar[str]  # which target masks the training reads; tables print it
-    needs_target: ClassVar[bool]  # whether training is impossible without any target in the slices
     paper: ClassVar[Settings]  # the published settings
     official: ClassVar[Mapping[str, Any]]  # what the public code does otherwise
 
     settings: Settings
     generator: nn.Module  # its moving average is what is left after training
+    needs_target: bool = False  # whether the training slices must show the target
 
     def __init__(self, modalities: int, image_size: int, settings: Settings) -> None:  # noqa: ARG002
         """Build the networks for `modalities` modalities and (B, 1, `image_size`, `image_size`) images.

@@ -15,7 +15,8 @@ class Player:
     Attributes:
         name: in the log.
         network: what steps; networks that step from one backward pass are one player's.
-        terms: (batch, the method's fakes of it) to the raw named terms, each a scalar.
+        terms: (batch, the method's fakes of it) to the raw named terms, each a scalar; a player without any does not
+            step.
         weights: of these terms and any others.
         learning_rate: of Adam.
         betas: of Adam.

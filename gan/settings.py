@@ -22,7 +22,7 @@ class Settings:
     weights: dict[str, float]  # of every named term
     ema_decay: float = 0.0  # of the generator's moving average, per round; 0: the generator as it is
     precision: Literal["fp32", "bf16"] = "fp32"
-    log_every: int = 50  # rounds between two logged values of a term
+    log_every: int = 50  # rounds between two logged values of a term, rounded down to the player's steps
     samples_every: int = 1000  # rounds between two grids of watched slices
     checkpoint_every: int = 1000  # rounds between two checkpoints
 
@@ -59,15 +59,22 @@ def resolve(paper: S, official: Mapping[str, Any], entry: Mapping[str, Any], whe
     if {"epochs", "rounds"} <= values.keys():
         raise InputError(f"{where}: epochs, rounds", "both", "one of the two")
 
-    weights = values.pop("weights", {})
-    for term in weights:
+    for term in values.get("weights", {}):
         if term not in paper.weights:
             raise InputError(f"{where}: weights: {term}", "an unknown term", f"one of {', '.join(paper.weights)}")
-    length = {"epochs": None, "rounds": None} if {"epochs", "rounds"} & values.keys() else {}
-    settings = replace(paper, **{**presets[preset], **length, **values, "weights": {**paper.weights, **weights}})
+    settings = _changed(_changed(paper, presets[preset]), values)
+    if settings.batch_size < 2:
+        raise InputError(f"{where}: batch_size", settings.batch_size, "at least 2, to translate one slice like another")
     if settings.ema_decay > 1:
         raise InputError(f"{where}: ema_decay", settings.ema_decay, "at most 1")
     return settings
+
+
+def _changed(settings: S, values: Mapping[str, Any]) -> S:
+    """Return settings with some values replaced, single weights among them, and one length in place of the other."""
+    length = {"epochs": None, "rounds": None} if {"epochs", "rounds"} & values.keys() else {}
+    weights = {**settings.weights, **values.get("weights", {})}
+    return replace(settings, **{**length, **values, "weights": weights})
 
 
 def _check(where: str, hint: Any, value: object) -> None:

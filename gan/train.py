@@ -37,17 +37,18 @@ def train(folder: Path, name: str, settings: Settings, seed: int, output: Path, 
     training ends, on a CPU and with as many threads, with the very bits of an uninterrupted one.
 
     Raises:
-        InputError: an unusable slice cache, sizes that the method cannot take, or a loss that is not finite.
+        InputError: an unusable slice cache, sizes that the method cannot take, a loss that is not finite, or sources or
+            slices that changed meanwhile, so that nobody takes the model for one of theirs.
     """
     slices = Slices(folder)
     per_epoch = slices.rounds_per_epoch(settings.batch_size)
     if not per_epoch:
         expected = f"at least one batch of {settings.batch_size}"
         raise InputError(folder / "index.csv", f"{len(slices.train)} training slices", expected)
-    if METHODS[name].needs_target and not slices.has_target():
-        raise InputError(folder / "targets.npy", "no target in any training slice", f"some, for {METHODS[name].title}")
     torch.manual_seed(seed)
     method = METHODS[name](len(slices.modalities), slices.image_size, settings)
+    if method.needs_target and not slices.has_target():
+        raise InputError(folder / "targets.npy", "no target in any training slice", f"some, for {method.title}")
     trainer = Trainer(method, settings, settings.total_rounds(per_epoch))
 
     config = resolved(folder, slices, name, settings, seed)
@@ -62,6 +63,9 @@ def train(folder: Path, name: str, settings: Settings, seed: int, output: Path, 
             log = saved["log"]
             logger.info("%s: going on after round %d", unfinished, trainer.round)
     play(trainer, slices, config, output, log)
+    now = resolved(folder, slices, name, settings, seed)
+    if changed := [key for key in config if now[key] != config[key]]:
+        raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
     unfinished.replace(output / "model.pt")
 
 
@@ -84,7 +88,7 @@ def play(trainer: Trainer, slices: Slices, config: dict[str, Any], output: Path,
                 f"{trainer.round},{player.name},{term},{value.item():.6g}\n"
                 for player in trainer.players
                 if trainer.round % (player.every * max(1, settings.log_every // player.every)) == 0
-                for term, value in played[player.name].items()
+                for term, value in played.get(player.name, {}).items()
             ]
             lines += new
             stream.write("".join(new))
@@ -106,6 +110,7 @@ def resolved(folder: Path, slices: Slices, name: str, settings: Settings, seed: 
         "modalities": slices.modalities,
         "image_size": slices.image_size,
         "slices": {file: sha256(folder / file) for file in FILES},
+        "torch": torch.__version__.split("+")[0],
         "sources": {path.as_posix(): sha256(ROOT / path) for path in training_sources(name)},
     }
 
@@ -130,6 +135,8 @@ def main() -> None:
         raise InputError("--settings", arguments.settings, f"JSON ({error})") from error
     if not isinstance(entry, dict):
         raise InputError("--settings", arguments.settings, "a JSON object")
+    if arguments.seed < 0:
+        raise InputError("--seed", arguments.seed, "at least 0")
     method = METHODS[arguments.method]
     settings = resolve(method.paper, method.official, entry, arguments.method)
     train(arguments.slices, arguments.method, settings, arguments.seed, arguments.output, arguments.resume)

@@ -43,7 +43,7 @@ class Trainer:
         """Play a round on `batch`: every player whose turn it is lowers its terms once.
 
         Returns:
-            the terms of each player that stepped, before its step.
+            the terms of each player that stepped, before its step; a player without terms for this batch does not step.
 
         Raises:
             InputError: a loss is not finite.
@@ -59,6 +59,8 @@ class Trainer:
                 continue
             with self.fabric.autocast():
                 terms = player.terms(batch, fakes)
+            if not terms:
+                continue
             loss = torch.stack([player.weights[name] * term for name, term in terms.items()]).sum()
             if not loss.isfinite():
                 found = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
@@ -82,15 +84,12 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return all that the rest of the training depends on."""
-        random = {"cpu": torch.get_rng_state()}
-        if self.fabric.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         return {
             "round": self.round,
             "method": self.method.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "random": random,
+            "random": torch.get_rng_state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -100,6 +99,4 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        torch.set_rng_state(state["random"]["cpu"])
-        if self.fabric.device.type == "cuda" and "cuda" in state["random"]:
-            torch.cuda.set_rng_state(state["random"]["cuda"], self.fabric.device)
+        torch.set_rng_state(state["random"])

@@ -78,4 +78,7 @@ def load(path: Path) -> Translator:
         InputError: the file is missing, broken or of another kind.
     """
     state = checkpoint.load(path)
-    return Translator(state["config"], state["averaged"])
+    try:
+        return Translator(state["config"], state["averaged"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise InputError(path, "a model of another version", "one that this version trained") from error

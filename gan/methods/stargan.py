@@ -56,7 +56,6 @@ class StarGAN(Method):
         "Choi et al. StarGAN: unified generative adversarial networks for multi-domain image translation. CVPR 2018"
     )
     labels_used = "none"
-    needs_target = False
     settings: StarGANSettings
     paper: ClassVar[Settings] = StarGANSettings()
     official: ClassVar[Mapping[str, Any]] = {"decay_to": 0.999}

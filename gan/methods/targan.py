@@ -74,7 +74,6 @@ class TarGAN(Method):
         "translation. MICCAI 2021"
     )
     labels_used = "all modalities"
-    needs_target = True
     settings: TarGANSettings
     generator: "Generator"
     paper: ClassVar[Settings] = TarGANSettings()
@@ -85,6 +84,7 @@ class TarGAN(Method):
         if settings.width % 4:
             raise InputError("targan: width", settings.width, "a multiple of 4")
         self.modalities = modalities
+        self.needs_target = settings.target_stream
         streams = ("x", "r") if settings.target_stream else ("x",)
         self.generator = Generator(modalities, settings.width, streams)
         self.critics = nn.ModuleDict(
@@ -101,7 +101,7 @@ class TarGAN(Method):
             Player(f"critic_{stream}", critic, partial(self.critic_terms, stream), s.weights, rate, betas)
             for stream, critic in self.critics.items()
         ]
-        lowering = nn.ModuleList([self.generator, *([self.shape] if self.shape else [])])
+        lowering = nn.ModuleList([self.generator, *([self.shape] if self.shape is not None else [])])
         return [*critics, Player("generator", lowering, self.generator_terms, s.weights, s.learning_rate, betas)]
 
     def fakes(self, batch: Batch) -> dict[str, Tensor]:
@@ -109,8 +109,10 @@ class TarGAN(Method):
         return self.generator.translate(self._real(batch), batch.target)
 
     def critic_terms(self, stream: str, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return what D_x or D_r lowers."""
+        """Return what D_x or D_r lowers; nothing for D_r where no slice shows the target."""
         critic, judged = self.critics[stream], self._judged(stream, batch)
+        if not judged.any():
+            return {}
         real, fake = self._real(batch)[stream][judged], fakes[stream][judged].detach()
         source = batch.source[judged]
         score, kind = critic(real)
@@ -134,7 +136,7 @@ class TarGAN(Method):
             terms[f"adversarial_{stream}"] = -mean(score)
             terms[f"modality_{stream}"] = self._classification(kind, batch.target[judged])
             terms[f"reconstruction_{stream}"] = F.l1_loss(back[stream], real[stream])
-            if self.shape:
+            if self.shape is not None:
                 terms[f"shape_{stream}"] = F.mse_loss(self.shape(fake), foreground[stream])
         if "r" in fakes:
             x, r = ((fake + 1) / 2 for fake in (fakes["x"], fakes["r"]))

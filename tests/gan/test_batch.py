@@ -47,6 +47,22 @@ def test_a_batch_depends_on_seed_and_number_alone(make_slices):
     np.random.set_state(state)  # noqa: NPY002
 
 
+def test_flips_and_wanted_modalities_are_drawn_anew_for_each_batch(make_slices):
+    folder = make_slices()
+    slices, images = Slices(folder), np.load(folder / "images.npy").astype(np.float32)
+    batches = [slices.batch(k, 4, seed=3) for k in range(8)]
+    flips = {
+        tuple(
+            (image != images[row]).any()
+            for image, row in zip(batch.image[:, 0].numpy(), rows(folder, batch), strict=True)
+        )
+        for batch in batches
+    }
+    assert len(flips) > 3
+    moves = {tuple(np.argsort(np.argsort(batch.target.numpy(), kind="stable"), kind="stable")) for batch in batches}
+    assert len(moves) > 3
+
+
 def test_numpy_is_left_undisturbed(make_slices):
     slices = Slices(make_slices())
     np.random.seed(11)  # noqa: NPY002

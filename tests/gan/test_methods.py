@@ -50,7 +50,6 @@ def test_a_player_moves_all_of_its_own_network_and_no_other(name, batch):
             moved = not torch.equal(parameter, before[parameter_name])
             assert moved == (id(parameter) in own), parameter_name
             assert (parameter.grad is not None) == (id(parameter) in own), parameter_name  # nothing computed in vain
-    assert trainer.round > 0
 
 
 @everyone
@@ -126,8 +125,13 @@ def test_refuses_a_single_modality(name):
 def test_bf16_trains(name, batch):
     method = build(name, precision="bf16")
     trainer = Trainer(method, method.settings, rounds=10)
+    seen = set()
+    for layer in method.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(lambda *call: seen.add(call[-1].dtype))
     for _ in range(5):
         played = trainer.step(batch)
+    assert seen == {torch.bfloat16, torch.float32}  # the penalty alone stays in float32
     assert {term.dtype for terms in played.values() for term in terms.values()} == {torch.float32}
     assert {p.dtype for p in method.parameters()} == {torch.float32}
 

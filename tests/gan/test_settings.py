@@ -4,6 +4,7 @@ from typing import Any, Literal
 import pytest
 
 from gan.errors import InputError
+from gan.methods import METHODS
 from gan.settings import Settings, resolve
 
 
@@ -36,6 +37,13 @@ def test_official_preset_then_the_user():
 def test_weights_override_single_terms():
     assert settings(weights={"two": 0}).weights == {"one": 1, "two": 0}
     assert Paper().weights == {"one": 1, "two": 10}
+
+
+def test_a_preset_may_set_weights_and_the_length_of_the_training():
+    paper = METHODS["targan"].paper
+    settings = resolve(paper, {"weights": {"crossing": 7.0}, "rounds": 10}, {"preset": "official"}, "targan")
+    assert settings.weights == {**paper.weights, "crossing": 7.0}
+    assert (settings.rounds, settings.epochs) == (10, None)
 
 
 def test_rounds_take_the_place_of_epochs():

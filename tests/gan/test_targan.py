@@ -11,8 +11,9 @@ from gan.batch import Batch
 from gan.errors import InputError
 from gan.layers import PatchCritic
 from gan.losses import gradient_penalty
-from gan.methods.targan import Generator, ShapeController, TarGAN
+from gan.methods.targan import Encoder, Generator, ShapeController, TarGAN
 from gan.settings import resolve
+from gan.trainer import Trainer
 
 
 def parameters(network: nn.Module) -> int:
@@ -123,13 +124,32 @@ def test_a_batch_without_any_target(batch):
     empty = replace(batch, target_mask=torch.zeros_like(batch.target_mask))
     method = targan()
     terms = terms_of(method, empty)
-    for name in ("critic", "penalty", "modality_real", "untraceable", "adversarial", "modality"):
+    for name in ("critic", "penalty", "modality_real", "untraceable"):
+        assert f"{name}_r" not in terms
+    for name in ("adversarial", "modality"):
         assert terms[f"{name}_r"] == 0
     assert all(np.isfinite(value) for value in terms.values())
     assert terms["shape_r"] > 0
-    loss = sum(method.critic_terms("r", empty, method.fakes(empty)).values())
-    loss.backward(inputs=list(method.critics["r"].parameters()))
-    assert not any(parameter.grad.any() for parameter in method.critics["r"].parameters())
+
+
+def test_batches_without_any_target_leave_d_r_as_it_is(batch):
+    method = targan()
+    trainer = Trainer(method, method.settings, rounds=10)
+    trainer.step(batch)  # gives Adam a momentum
+    before = {name: value.clone() for name, value in method.critics["r"].state_dict().items()}
+    assert "critic_r" not in trainer.step(replace(batch, target_mask=torch.zeros_like(batch.target_mask)))
+    assert all(torch.equal(value, before[name]) for name, value in method.critics["r"].state_dict().items())
+
+
+def test_layers_that_parameter_counts_do_not_tell():
+    generator, image = targan().generator, torch.arange(64.0).reshape(1, 1, 8, 8)
+    slopes = {layer.negative_slope for layer in generator.modules() if isinstance(layer, torch.nn.LeakyReLU)}
+    assert slopes == {0.01}
+    sizes = {layer.mode for layer in generator.modules() if isinstance(layer, torch.nn.Upsample)}
+    assert sizes == {"nearest"}
+    features, skips = Encoder([torch.nn.Identity()])(torch.cat([image, -image], dim=1))
+    assert features[0, 0, 0, 0] == (0 + 1 + 8 + 9) / 4
+    assert torch.equal(skips[0], image)
 
 
 def test_area_has_background_minus_one(batch):

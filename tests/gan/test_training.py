@@ -12,6 +12,7 @@ from gan import checkpoint, train
 from gan.batch import Slices
 from gan.errors import run
 from gan.methods import METHODS
+from gan.sources import sources
 from gan.translator import load
 
 SETTINGS = {
@@ -109,9 +110,9 @@ def test_resumes_bit_for_bit(make_slices, tmp_path, call, interrupt, name):
         assert (whole / file).read_bytes() == (broken / file).read_bytes(), file
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"learning_rate": 5e-4}, {"slices": "other"}])
-def test_starts_afresh_if_anything_differs(make_slices, tmp_path, call, interrupt, caplog, change):
-    slices = make_slices()
+@pytest.mark.parametrize("change", [{"seed": 1}, {"learning_rate": 5e-4}, {"slices": "other"}, {"sources": "other"}])
+def test_starts_afresh_if_anything_differs(make_slices, tmp_path, call, interrupt, caplog, monkeypatch, change):
+    slices, change = make_slices(), dict(change)
     interrupt(3)
     with pytest.raises(KeyboardInterrupt):
         call(slices, tmp_path / "out", rounds=4)
@@ -120,10 +121,25 @@ def test_starts_afresh_if_anything_differs(make_slices, tmp_path, call, interrup
     if change.pop("slices", None):
         images = np.load(slices / "images.npy")
         np.save(slices / "images.npy", images * np.float16(0.5))
+    if change.pop("sources", None):
+        monkeypatch.setattr(train, "training_sources", lambda name: sources("gan.train"))
     call(slices, tmp_path / "out", resume=True, rounds=4, **change)
     assert "starting afresh" in caplog.text
     call(slices, tmp_path / "direct", rounds=4, **change)
     assert_same(checkpoint.load(tmp_path / "out/model.pt"), checkpoint.load(tmp_path / "direct/model.pt"))
+
+
+def test_an_edit_during_the_training_leaves_no_model(make_slices, tmp_path, call, monkeypatch):
+    slices, original = make_slices(), train.play
+
+    def edited_meanwhile(*arguments):
+        original(*arguments)
+        monkeypatch.setattr(train, "training_sources", lambda name: sources("gan.train"))
+
+    monkeypatch.setattr(train, "play", edited_meanwhile)
+    with pytest.raises(SystemExit, match="sources that changed during the training"):
+        call(slices, tmp_path / "out", rounds=4)
+    assert not (tmp_path / "out/model.pt").exists()
 
 
 def test_without_resume_starts_afresh(make_slices, tmp_path, call, interrupt):

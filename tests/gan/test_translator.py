@@ -56,6 +56,14 @@ class Evil:
         return (print, ("executed",))
 
 
+def test_refuses_a_model_of_another_version(model, tmp_path):
+    for key, value in (("method", "other"), ("settings", {"unknown": 1}), ("modalities", ["ct"] * 5)):
+        state = checkpoint.load(model)
+        checkpoint.save(tmp_path / "model.pt", state | {"config": state["config"] | {key: value}})
+        with pytest.raises(InputError, match=r"model\.pt: found a model of another version"):
+            load(tmp_path / "model.pt")
+
+
 def test_executes_nothing(tmp_path, capsys):
     torch.save({"config": Evil()}, tmp_path / "evil.pt")
     with pytest.raises(InputError):
