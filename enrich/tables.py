@@ -221,9 +221,10 @@ def _cell(values: pd.Series, ours: bool, best: float) -> tuple[str, bool]:
 
 def _caption(ours: pd.DataFrame, structure: str, config_sha256: str) -> str:
     seeds = "–".join(str(count) for count in sorted({ours["seeds"].min(), ours["seeds"].max()}))
+    name = structure.replace("_", " ")
     return " ".join(
         [
-            f"Segmentation of the {structure.replace('_', ' ')}: mean ± standard deviation (ddof 1) over a modality's test patients,",
+            f"Segmentation of the {name}: mean ± standard deviation (ddof 1) over a modality's test patients,",
             f"each patient's scores averaged over seeds first (seeds per method: {seeds}).",
             "Bold: the best mean of its column among the methods of this run, as printed; no difference is tested.",
             f"Patients and Failed: {' / '.join(title(modality) for modality in ours['modality'].unique())};",
