@@ -7,7 +7,15 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from enrich.config import digest, labels_used, method_of, record, refuse_overwriting, resolve, titles
+from enrich.config import (
+    digest,
+    labels_used,
+    method_of,
+    record,
+    refuse_overwriting,
+    resolve,
+    titles,
+)
 from enrich.last_words import last_words
 from gan.errors import InputError
 from gan.sources import sources, training_sources
@@ -43,7 +51,9 @@ wildcard_constraints:
     fold=r"\d|all",
     model=MODEL,
     modality="[a-z0-9]+",
-    channels="|".join(["single", "zero", *(f"{name}-seed[0-9]+" for name in config["methods"])]),
+    channels="|".join(
+        ["single", "zero", *(f"{name}-seed[0-9]+" for name in config["methods"])]
+    ),
 
 
 def raw_folder():
