@@ -51,7 +51,8 @@ def write_study(
             volume.write(content, root / path)
         hashes = {name: sha256(root / path) for name, path in paths.items()}
         row = {"case": case, "patient": case, "modality": modality, "image": paths[""], "label": paths["_label"]}
-        scans.append(row | {"image_sha256": hashes[""], "label_sha256": hashes["_label"]})
+        facts = {"window_low_hu": "", "window_high_hu": "", "target_ml": label.array.sum() * label.voxel_ml}
+        scans.append(row | {"image_sha256": hashes[""], "label_sha256": hashes["_label"]} | facts)
         name = f"{case}_{modality}_to_{target}.nii.gz"
         volume.write(image.with_array(translate(image.array)), study.synthetic.parent / name)
         row = {"case": case, "source": modality, "target": target, "image": name}

@@ -68,7 +68,7 @@ def test_a_new_dataset_replaces_the_old_one(study: Study, tmp_path: Path):
     path = write_dataset(study, study.root / "again", "ct", "t1", folds="0")
     assert (path.parent / "splits_final.json").is_file()
     write_dataset(study, study.root / "again", "ct", None)
-    assert sorted(entry.name for entry in path.parent.iterdir()) == ["dataset.json", "imagesTs"]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [".published", "dataset.json", "imagesTs"]
     assert len(list((path.parent / "imagesTs").iterdir())) == len(PATIENTS["test"])
 
 

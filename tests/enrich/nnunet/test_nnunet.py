@@ -17,7 +17,7 @@ from enrich.nnunet import predict
 from enrich.nnunet.preprocess import preprocess
 from enrich.nnunet.train import train
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import publish_folder, sha256
 
 from .study import PATIENTS, call
 
@@ -137,7 +137,7 @@ def test_predictions_lie_on_the_scan_s_own_grid_and_are_indexed(raw: Path, predi
         assert sha256(path) == row.sha256
         source = volume.read(raw.parent / "imagesTs" / f"{row.case}_0000.nii.gz")
         assert volume.same_grid(volume.read(path), source)
-    assert len(list(predictions.parent.iterdir())) == len(rows) + 1
+    assert {path.name for path in predictions.parent.iterdir()} == {".published", "index.csv", *rows["image"]}
 
 
 def test_a_fold_is_validated_before_its_training_counts_as_complete(checkpoints: list[Path], preprocessed: Path):
@@ -168,7 +168,8 @@ def test_other_trainers_keep_their_name_and_behaviour(preprocessed: Path, tmp_pa
 
 def test_another_planner_starts_from_a_clean_folder(raw: Path, tmp_path: Path):
     folder = tmp_path / "preprocessed" / raw.parent.name
-    (folder / "nnUNetPlans_2d").mkdir(parents=True)
+    with publish_folder(folder) as former:
+        (former / "nnUNetPlans_2d").mkdir()
     preprocess(raw, folder, "3d_fullres", "nnUNetPlannerResEncM", gpu_memory_gb=4.0, foreground_samples=10_000)
     assert not (folder / "nnUNetPlans_2d").exists()
     assert json.loads((folder / "preprocessed.json").read_text())["plans"] == "nnUNetResEncUNetMPlans"
