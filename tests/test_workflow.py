@@ -56,19 +56,18 @@ def trained(jobs):
     return {wildcards for rule, wildcards in jobs if rule == "train_gan"}
 
 
+def listed():
+    """Return the names of the project's files."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [name for name in found if (ROOT / name).is_file()]
+
+
 def copy_project(folder):
     """Copy the project's files to a folder."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    for name in listed():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +116,10 @@ def test_every_job_left_a_log_and_a_benchmark(project):
 
 
 def test_nothing_is_written_outside_the_results(project):
-    status = subprocess.run(["ls", "-A"], cwd=project, capture_output=True, text=True, check=True).stdout.split()
-    expected = {path.name for path in ROOT.iterdir() if path.name not in (".git", ".venv")}
-    assert set(status) - expected <= {"tiny.yaml", ".snakemake"}
+    allowed = {".snakemake", "results", "__pycache__", "tiny.yaml"}
+    files = {path.relative_to(project) for path in project.rglob("*") if path.is_file()}
+    written = {path for path in files if not allowed & set(path.parts)}
+    assert written == {Path(name) for name in listed() if not allowed & set(Path(name).parts)}
     assert {path.name for path in (project / "results").iterdir()} == {"README.md", "tiny"}
 
 
