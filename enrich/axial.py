@@ -12,15 +12,18 @@ from enrich.intensity import Intensity, normalize
 AXIAL = "LPS"
 
 
-def read_axial(path: Path, row: "pd.Series[str]", intensity: Intensity) -> tuple[volume.Volume, NDArray[np.bool_]]:
-    """Read a scan as images in [-1, 1], rows running to posterior and columns to left, and its foreground.
+def to_axial(
+    scan: volume.Volume, row: "pd.Series[str]", intensity: Intensity, path: Path
+) -> tuple[volume.Volume, NDArray[np.bool_]]:
+    """Return a scan as images in [-1, 1], rows running to posterior and columns to left, and its foreground.
 
     Args:
-        path: the scan's NIfTI.
+        scan: in the orientation of its file.
         row: its row of `scans.csv`, for the modality and the display window of a CT.
         intensity: how to scale it.
+        path: its file, for error messages.
     """
-    scan = volume.reorient(volume.read(path), AXIAL)
+    scan = volume.reorient(scan, AXIAL)
     bounds = (row["window_low_hu"], row["window_high_hu"])
     window_hu = None if pd.isna(bounds[0]) else (float(bounds[0]), float(bounds[1]))
     images, body = normalize(scan.array, row["modality"], intensity, window_hu, path)

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,8 +23,9 @@ Config = dict[str, Any]
 NOT_COMPARED = {"methods", "controls", "seeds", "threads", "overwrite"}
 
 
+@cache
 def schema() -> Config:
-    """Return the schema as it stands in the workflow."""
+    """Return the schema as it stands in the workflow, read once; not to be changed."""
     return cast(Config, yaml.safe_load(SCHEMA.read_text()))
 
 
@@ -120,14 +122,14 @@ def refuse_overwriting(config: Config, results: Path) -> None:
     Raises:
         InputError: a changed key whose results are finished, unless `overwrite` is set; names the key and both values.
     """
-    record = results / "config.yaml"
-    if config["overwrite"] or not record.is_file():
+    path = results / "config.yaml"
+    if config["overwrite"] or not path.is_file():
         return
-    recorded = _complete(yaml.safe_load(record.read_text()), schema())
+    recorded = _complete(yaml.safe_load(path.read_text()), schema())
     for key, before, after in changes(config, recorded):
         if any(results.glob(_made_by(key))):
             raise InputError(
-                f"{record}: {key}", f"{after}", f"{before}, which made the results; name another run or set overwrite"
+                f"{path}: {key}", f"{after}", f"{before}, which made the results; name another run or set overwrite"
             )
 
 

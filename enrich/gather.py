@@ -1,6 +1,8 @@
 """Scores of many segmenters in one table: concatenated, read back, and averaged over seeds."""
 
 import argparse
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -57,6 +59,14 @@ def per_patient(scores: pd.DataFrame) -> pd.DataFrame:
     grouped = scores.assign(failed=scores["note"] != "").groupby(["modality", "method", "patient"], sort=False)
     means = grouped[METRICS].mean(skipna=False)
     return means.join(grouped["failed"].any()).reset_index()
+
+
+def require_scores(scores: pd.DataFrame, modalities: Sequence[str], methods: Sequence[str]) -> None:
+    """Raise an `InputError` where a method has no score of a modality."""
+    scored = set(zip(scores["modality"], scores["method"], strict=True))
+    for modality, method in product(modalities, methods):
+        if (modality, method) not in scored:
+            raise InputError("scores", f"no score of {method} on {modality}", "scores of every method and modality")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from enrich import index, splits, volume
-from enrich.axial import AXIAL, read_axial
+from enrich.axial import AXIAL, to_axial
 from enrich.gan_grid import to_gan_grid
 from enrich.intensity import Intensity
 from enrich.splits import Splits
@@ -41,7 +41,7 @@ def write_slices(scans_csv: Path, who: Splits, folder: Path, image_size: int, in
     ):
         for _, scan in tqdm(scans.iterrows(), "slices", len(scans), disable=None):
             path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
-            images, body = read_axial(path, scan, intensity)
+            images, body = to_axial(volume.read(path), scan, intensity, path)
             label = volume.read(index.file_of(scans_csv, scan["label"], scan["label_sha256"]))
             target = volume.reorient(label, AXIAL).array
             shown = np.flatnonzero(body.any(axis=(1, 2)))

@@ -11,7 +11,7 @@ from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 from tqdm import tqdm
 
 from enrich import index, volume
-from enrich.axial import read_axial
+from enrich.axial import to_axial
 from enrich.gan_grid import from_gan_grid, to_gan_grid
 from enrich.intensity import AIR_HU, Intensity, denormalize, stored_range
 from enrich.modality import is_ct
@@ -36,7 +36,7 @@ def synthesize(
         intensity: as in the training.
     """
     source = volume.read(path)
-    axial, _ = read_axial(path, row, intensity)
+    axial, _ = to_axial(source, row, intensity, path)
     images = to_gan_grid(axial.array, translator.image_size, -1)
     inside = create_nonzero_mask(source.array[None])
     for target in translator.modalities:

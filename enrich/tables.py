@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from enrich.gather import per_patient, read_scores
+from enrich.gather import per_patient, read_scores, require_scores
 from enrich.modality import title
 from enrich.published import PUBLISHED
 from enrich.score import METRICS
@@ -60,11 +60,10 @@ def summarize(
         InputError: a method without scores of a modality, or two segmenters of a modality that were scored on
             different cases.
     """
+    require_scores(scores, modalities, methods)
     averaged = per_patient(scores).set_index(["modality", "method"]).sort_index()
     rows = []
     for method, modality in product(methods, modalities):
-        if (modality, method) not in averaged.index:
-            raise InputError("scores", f"no score of {method} on {modality}", "scores of every method and modality")
         patients = averaged.loc[[(modality, method)]]
         seeds = scores.loc[(scores["modality"] == modality) & (scores["method"] == method), "seed"].nunique()
         rows += [

@@ -15,9 +15,9 @@ def write_zeros(scans_csv: Path, modalities: list[str], folder: Path) -> pd.Data
     """Write one empty volume a scan, on its grid, to `folder`; return an index naming it for every other modality."""
     rows: list[tuple[str, ...]] = []
     for _, scan in index.read(scans_csv, index.SCANS).iterrows():
-        source = volume.read(index.file_of(scans_csv, scan["image"], scan["image_sha256"]))
+        grid = volume.read_grid(index.file_of(scans_csv, scan["image"], scan["image_sha256"]))
         image = folder / f"{scan['case']}_{scan['modality']}_zero.nii.gz"
-        volume.write(source.with_array(np.zeros(source.array.shape, np.uint8)), image)
+        volume.write(grid.with_array(np.zeros(grid.array.shape, np.uint8)), image)
         digest = sha256(image)
         rows.extend(
             (scan["case"], scan["modality"], target, image.name, digest)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from enrich.figures.style import PALETTE, save
-from enrich.gather import per_patient, read_scores
+from enrich.gather import per_patient, read_scores, require_scores
 from enrich.modality import title
 from enrich.tables import SHOWN
-from gan.errors import InputError, run
+from gan.errors import run
 
 Colour = tuple[float, float, float]
 
@@ -29,11 +28,8 @@ def draw(scores: pd.DataFrame, modalities: list[str], methods: list[str], titles
     Raises:
         InputError: a method without scores of a modality.
     """
+    require_scores(scores, modalities, methods)
     patients = per_patient(scores)
-    scored = set(zip(patients["modality"], patients["method"], strict=True))
-    for modality, method in product(modalities, methods):
-        if (modality, method) not in scored:
-            raise InputError("scores", f"no score of {method} on {modality}", "scores of every method and modality")
     patients = patients[patients["modality"].isin(modalities) & patients["method"].isin(methods)]
     colours = dict(zip(methods, sns.color_palette(PALETTE, len(methods), desat=0.8), strict=True))
     boxes = len(SHOWN) * len(modalities) * len(methods)

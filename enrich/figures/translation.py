@@ -13,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from enrich import index, splits
-from enrich.axial import AXIAL, read_axial
+from enrich.axial import AXIAL, to_axial
 from enrich.figures.style import save
 from enrich.intensity import Intensity, stored_range
 from enrich.modality import title
@@ -58,12 +58,13 @@ def pick_source(scans_csv: Path, test: list[str], modality: str) -> Source:
         raise InputError(scans_csv, f"no test scan of {modality} that shows the target", "at least one")
     row = fitting.sort_values("case").iloc[0]
     image_path, label_path = (index.file_of(scans_csv, row[name], row[f"{name}_sha256"]) for name in ("image", "label"))
-    axial, _ = read_axial(image_path, row, INTENSITY)
+    image = read(image_path)
+    axial, _ = to_axial(image, row, INTENSITY, image_path)
     target = reorient(read(label_path), AXIAL).array > 0
     chosen = int(target.sum(axis=(1, 2)).argmax())
     x_mm, y_mm, _ = axial.spacing_mm
     grey = (axial.array[chosen] + 1) / 2
-    return Source(row["case"], modality, read(image_path), chosen, grey, target[chosen], y_mm / x_mm)
+    return Source(row["case"], modality, image, chosen, grey, target[chosen], y_mm / x_mm)
 
 
 def read_translation(synthetic: Path, source: Source, target: str) -> NDArray[np.float32]:

@@ -71,7 +71,7 @@ def predict(
     predictor.initialize_from_trained_model_folder(str(model), folds, checkpoints[0].name)
     for case, paths in images.items():
         (segmentation,) = predictor.predict_from_files_sequential([[str(path) for path in paths]], None)
-        yield case, volume.read(paths[0]).with_array(segmentation)
+        yield case, volume.read_grid(paths[0]).with_array(segmentation)
 
 
 def main() -> None:
