@@ -13,6 +13,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/gan.smk"
 include: "workflow/rules/nnunet.smk"
+include: "workflow/rules/segmenters.smk"
 include: "workflow/rules/results.smk"
 
 

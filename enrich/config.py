@@ -20,7 +20,7 @@ SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yam
 
 Config = dict[str, Any]
 
-NOT_COMPARED = {"methods", "controls", "seeds", "threads", "overwrite"}
+NOT_COMPARED = {"methods", "compositions", "controls", "seeds", "threads", "overwrite"}
 
 
 @cache
@@ -42,10 +42,11 @@ def resolve(given: Config, source: Path) -> Config:
     rules = schema()
     config = cast(Config, _complete({"run": source.stem} | given, rules))
     _check(config, rules, "", source)
+    known = [name for name in rules["$defs"] if facts(name).get("translates", True) or facts(name).get("segments")]
     for name, entry in config["methods"].items():
         method = method_of(name, entry)
-        if method not in rules["$defs"]:
-            raise InputError(f"{source}: methods.{name}", f"method {method}", f"one of {', '.join(rules['$defs'])}")
+        if method not in known:
+            raise InputError(f"{source}: methods.{name}", f"method {method}", f"one of {', '.join(known)}")
         if name in rules["$defs"] and name != method:
             raise InputError(f"{source}: methods.{name}", f"method {method}", "another name than a method's own")
         entry = config["methods"][name] = _complete(entry, rules["$defs"][method], defaults=False)
@@ -74,8 +75,24 @@ def _check_together(config: Config, source: Path) -> None:
     for name, entry in config["methods"].items():
         if {"epochs", "rounds"} <= entry.keys():
             raise InputError(f"{source}: methods.{name}", "epochs and rounds", "one of the two")
+    for name, entry in config["compositions"].items():
+        _check_composition(f"{source}: compositions.{name}", name, entry, config["methods"])
     if not config["methods"] and not config["controls"]:
         raise InputError(f"{source}: methods, controls", "nothing", "at least one row of the table")
+
+
+def _check_composition(where: str, name: str, entry: Config, methods: Config) -> None:
+    """Raise an `InputError` where a composition names no translator or no segmenter."""
+    about = {other: facts(method_of(other, settings)) for other, settings in methods.items()}
+    translators = [other for other, fact in about.items() if fact.get("translates", True)]
+    segmenters = ["nnunet", *(other for other in about if other not in translators)]
+    for key, allowed in (("translator", translators), ("segmenter", segmenters)):
+        if entry[key] not in allowed:
+            raise InputError(f"{where}.{key}", entry[key], f"one of {', '.join(allowed)}")
+    if entry["use"] == "cases" and entry["segmenter"] != "nnunet":
+        raise InputError(f"{where}.segmenter", entry["segmenter"], "nnunet, which `use: cases` fine-tunes")
+    if name in methods:
+        raise InputError(where, "the name of a method", "another name")
 
 
 def method_of(name: str, entry: Config) -> str:
@@ -83,20 +100,9 @@ def method_of(name: str, entry: Config) -> str:
     return str(entry.get("method", name))
 
 
-def titles(config: Config) -> dict[str, str]:
-    """Return what tables and figures call each row: a method's own title, or the name of an entry that differs."""
-    methods = schema()["$defs"]
-    own = {name: methods[name]["title"] if name in methods else name for name in config["methods"]}
-    return {"single": "Single", "zero": "Zero channels"} | own
-
-
-def labels_used(config: Config) -> dict[str, str]:
-    """Return which labels each translator is trained with: its method's, or none where the target has no stream."""
-    methods = schema()["$defs"]
-    return {
-        name: methods[method_of(name, entry)]["$comment"] if entry.get("target_stream", True) else "none"
-        for name, entry in config["methods"].items()
-    }
+def facts(method: str) -> Config:
+    """Return what the schema says of a method: labels, scope, and whether it translates or segments."""
+    return cast(Config, schema()["$defs"][method]["facts"])
 
 
 def changes(config: Config, recorded: Config) -> Iterator[tuple[str, object, object]]:
@@ -155,7 +161,7 @@ def _made_by(key: str) -> str:
     """Return the pattern of the first finished files that depend on a key."""
     match key.split("."):
         case ["methods", name, *_]:
-            return f"gan/{name}/seed*/model.pt"
+            return f"*/{name}/**/model.pt"
         case ["nnunet", *_]:
             return "nnunet/*/*/preprocessed/*/*.json"
         case ["intensity" | "image_size", *_]:
@@ -177,6 +183,9 @@ def _complete(value: Any, rules: Config, *, defaults: bool = True) -> Any:
         properties = rules.get("properties", {})
         for option in rules.get("oneOf", []):
             properties = properties | option.get("properties", {})
+        more = rules.get("additionalProperties")
+        if isinstance(more, dict):
+            properties = properties | dict.fromkeys(value.keys() - properties.keys(), more)
         filled = {key: copy.deepcopy(rule["default"]) for key, rule in properties.items() if "default" in rule}
         value = (filled if defaults else {}) | value
         return {key: _complete(item, properties.get(key, {}), defaults=defaults) for key, item in value.items()}

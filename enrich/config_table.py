@@ -12,6 +12,8 @@ def rows(rules: Config, prefix: str = "") -> Iterator[tuple[str, str, str, str]]
         default = f"`{json.dumps(rule['default'])}`" if rule.get("default") not in (None, {}) else "–"
         yield f"`{prefix}{key}`", _type(rule), default, rule["description"]
         yield from rows(rule, f"{prefix}{key}.")
+        if isinstance(rule.get("additionalProperties"), dict):
+            yield from rows(rule["additionalProperties"], f"{prefix}{key}.<name>.")
         for option in rule.get("oneOf", []):
             yield from rows(option, f"{prefix}{key}.")
 

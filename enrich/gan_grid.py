@@ -1,5 +1,6 @@
 """Between a scan's axial slices and the GAN's square images of one size."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,11 @@ def from_gan_grid(images: Array, shape: tuple[int, int]) -> Array:
     """Undo `to_gan_grid`: (Z, size, size) to (Z, *shape)."""
     top, left, side = _square(shape)
     return _resample(images, side)[:, top : top + shape[0], left : left + shape[1]]
+
+
+def pixel_mm(spacing_mm: tuple[float, ...], shape: tuple[int, int], size: int) -> float:
+    """Return the edge of a pixel on the GAN's grid, of slices of `shape` (Y, X) and `spacing_mm` (x, y, z)."""
+    return math.sqrt(spacing_mm[0] * spacing_mm[1]) * max(shape) / size
 
 
 def _square(shape: tuple[int, ...]) -> tuple[int, int, int]:

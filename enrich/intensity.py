@@ -77,6 +77,11 @@ def denormalize(images: Array, modality: str, intensity: Intensity) -> NDArray[n
     return np.rint((images + 1) / 2 * (high - low) + low).astype(np.int16)
 
 
+def stored_as_images(stored: NDArray[np.generic], modality: str, intensity: Intensity) -> Array:
+    """Return stored intensities as images in [-1, 1]: what `denormalize` undoes."""
+    return _scale(stored.astype(np.float32), *stored_range(modality, intensity))
+
+
 def stored_range(modality: str, intensity: Intensity) -> tuple[float, float]:
     """Return the lowest and the highest stored intensity of a synthetic scan."""
     if is_ct(modality):

@@ -2,68 +2,133 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from enrich import index, splits, volume
 from enrich.axial import AXIAL, to_axial
-from enrich.gan_grid import to_gan_grid
+from enrich.gan_grid import pixel_mm, to_gan_grid
 from enrich.intensity import Intensity
 from enrich.splits import Splits
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
 
-def write_slices(scans_csv: Path, who: Splits, folder: Path, image_size: int, intensity: Intensity) -> None:
+@dataclass(frozen=True)
+class Stack:
+    """The axial slices of one scan.
+
+    Attributes:
+        case: of the scan.
+        patient: of the scan.
+        modality: of the scan.
+        set: train or watch.
+        images: on the scan's axial grid; voxels in [-1, 1].
+        body: the foreground, (Z, Y, X).
+        target: the target, (Z, Y, X).
+    """
+
+    case: str
+    patient: str
+    modality: str
+    set: str
+    images: volume.Volume
+    body: NDArray[np.bool_]
+    target: NDArray[np.generic]
+
+
+def stacks(scans_csv: Path, who: Splits, intensity: Intensity) -> Iterator[Stack]:
+    """Yield every labelled scan of the training and the watched patients."""
+    scans = index.read(scans_csv, index.SCANS)
+    set_of = sets(who)
+    scans = scans[scans["patient"].isin(list(set_of)) & (scans["label"] != "")]
+    for _, scan in tqdm(scans.iterrows(), "slices", len(scans), disable=None):
+        path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
+        images, body = to_axial(volume.read(path), scan, intensity, path)
+        label = volume.read(index.file_of(scans_csv, scan["label"], scan["label_sha256"]))
+        target = volume.reorient(label, AXIAL).array
+        patient = scan["patient"]
+        yield Stack(scan["case"], patient, scan["modality"], set_of[patient], images, body, target)
+
+
+def sets(who: Splits) -> dict[str, str]:
+    """Return the set, train or watch, of every patient whom a training may see."""
+    return dict.fromkeys(who.train, "train") | dict.fromkeys(who.watch, "watch")
+
+
+def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
     """Write the cache to `folder`: index.csv, images.npy, targets.npy and body.npy, one row a slice.
 
     Images are float16 in [-1, 1], masks uint8, (N, image_size, image_size). A slice without foreground is left out. One
-    volume is in memory at a time.
+    volume is in memory at a time. Equal `grid` in the index: scans of a patient that are aligned voxel by voxel.
 
     Raises:
         InputError: no training slice shows the target.
     """
-    scans = index.read(scans_csv, index.SCANS)
-    set_of = dict.fromkeys(who.train, "train") | dict.fromkeys(who.watch, "watch")
-    scans = scans[scans["patient"].isin(list(set_of)) & (scans["label"] != "")]
     rows: list[dict[str, object]] = []
+    grids: dict[str, list[volume.Volume]] = defaultdict(list)
     shape = (image_size, image_size)
     with (
         _growing(folder / "images.npy", np.dtype(np.float16), shape) as images_file,
         _growing(folder / "targets.npy", np.dtype(np.uint8), shape) as targets_file,
         _growing(folder / "body.npy", np.dtype(np.uint8), shape) as body_file,
     ):
-        for _, scan in tqdm(scans.iterrows(), "slices", len(scans), disable=None):
-            path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
-            images, body = to_axial(volume.read(path), scan, intensity, path)
-            label = volume.read(index.file_of(scans_csv, scan["label"], scan["label_sha256"]))
-            target = volume.reorient(label, AXIAL).array
-            shown = np.flatnonzero(body.any(axis=(1, 2)))
-            targets = to_gan_grid(target[shown], image_size, 0) >= 0.5
+        for stack in found:
+            images = stack.images
+            shown = np.flatnonzero(stack.body.any(axis=(1, 2)))
+            targets = to_gan_grid(stack.target[shown], image_size, 0) >= 0.5
             images_file.write(to_gan_grid(images.array[shown], image_size, -1).astype(np.float16).tobytes())
             targets_file.write(targets.astype(np.uint8).tobytes())
-            body_file.write((to_gan_grid(body[shown], image_size, 0) >= 0.5).astype(np.uint8).tobytes())
+            body_file.write((to_gan_grid(stack.body[shown], image_size, 0) >= 0.5).astype(np.uint8).tobytes())
+            edge = pixel_mm(images.spacing_mm, images.array.shape[1:], image_size)
+            facts = {"grid": _grid_number(images, grids[stack.patient]), "pixel_mm": edge}
             rows += [
                 {
                     "row": len(rows) + k,
-                    "case": scan["case"],
-                    "patient": scan["patient"],
-                    "modality": scan["modality"],
+                    "case": stack.case,
+                    "patient": stack.patient,
+                    "modality": stack.modality,
                     "slice": int(z),
-                    "set": set_of[scan["patient"]],
+                    "set": stack.set,
                     "target_pixels": int(targets[k].sum()),
+                    **facts,
+                    "slice_mm": images.spacing_mm[2],
                 }
                 for k, z in enumerate(shown)
             ]
     if not any(row["set"] == "train" and row["target_pixels"] for row in rows):
-        raise InputError(scans_csv, "an empty target in all training slices", "a target to attend to")
+        raise InputError("the training patients", "an empty target in all slices", "a target to attend to")
     pd.DataFrame(rows).to_csv(folder / "index.csv", index=False)
+
+
+def write_facts(folder: Path, modalities: list[str], image_size: int, intensity: dict[str, object]) -> None:
+    """Write slices.json, which stands for the whole cache: what it was made with, and the hash of every file."""
+    facts = {
+        "modalities": modalities,
+        "image_size": image_size,
+        "intensity": intensity,
+        "sha256": {path.name: sha256(path) for path in sorted(folder.iterdir())},
+    }
+    (folder / "slices.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _grid_number(grid: volume.Volume, known: list[volume.Volume]) -> int:
+    """Return the place of a grid among a patient's known ones, which a new one joins."""
+    for number, other in enumerate(known):
+        if volume.same_grid(grid, other):
+            return number
+    # one voxel stands for all: only the grid is compared
+    known.append(replace(grid, array=np.broadcast_to(np.uint8(0), grid.array.shape)))
+    return len(known) - 1
 
 
 @contextmanager
@@ -94,15 +159,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
     with publish_folder(arguments.output.parent) as folder:
-        who = splits.read(arguments.splits)
-        write_slices(arguments.scans, who, folder, arguments.image_size, Intensity(**arguments.intensity))
-        facts = {
-            "modalities": arguments.modalities,
-            "image_size": arguments.image_size,
-            "intensity": arguments.intensity,
-            "sha256": {path.name: sha256(path) for path in sorted(folder.iterdir())},
-        }
-        (folder / "slices.json").write_text(json.dumps(facts, indent=2) + "\n")
+        found = stacks(arguments.scans, splits.read(arguments.splits), Intensity(**arguments.intensity))
+        write_slices(found, folder, arguments.image_size)
+        write_facts(folder, arguments.modalities, arguments.image_size, arguments.intensity)
 
 
 if __name__ == "__main__":

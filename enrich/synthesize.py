@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,13 @@ from enrich.intensity import AIR_HU, Intensity, denormalize, stored_range
 from enrich.modality import is_ct
 from gan.errors import run
 from gan.files import publish_folder, sha256
-from gan.translator import Translator, load
+from gan.translator import Translator
 
 
 def synthesize(
     path: Path, row: "pd.Series[str]", translator: Translator, intensity: Intensity
 ) -> Iterator[tuple[str, volume.Volume]]:
-    """Yield (target modality, synthetic scan) for every modality of the translator but the scan's own.
+    """Yield (target modality, synthetic scan) for every modality that the translator knows from the scan's own.
 
     A synthetic scan lies on the grid of the source. It is exactly 0 outside nnU-Net's own non-zero mask of the source,
     so that neither the crop nor the normalization of the real channel changes, and whatever the translator says inside:
@@ -32,16 +32,14 @@ def synthesize(
     Args:
         path: the source's NIfTI.
         row: its row of `scans.csv`.
-        translator: the trained generator.
+        translator: the trained models.
         intensity: as in the training.
     """
     source = volume.read(path)
     axial, _ = to_axial(source, row, intensity, path)
     images = to_gan_grid(axial.array, translator.image_size, -1)
     inside = create_nonzero_mask(source.array[None])
-    for target in translator.modalities:
-        if target == row["modality"]:
-            continue
+    for target in (target for origin, target in translator.directions if origin == row["modality"]):
         fakes = translator.translate(images[:, None], row["modality"], target)[:, 0]
         planes = denormalize(from_gan_grid(fakes, axial.array.shape[1:]), target, intensity)
         synthetic = volume.reorient(axial.with_array(planes), source.orientation)
@@ -49,9 +47,9 @@ def synthesize(
         yield target, source.with_array(np.where(inside, synthetic.array, np.int16(0)))
 
 
-def write_synthetic(scans_csv: Path, model: Path, intensity: Intensity, folder: Path) -> pd.DataFrame:
+def write_synthetic(scans_csv: Path, models: Sequence[Path], intensity: Intensity, folder: Path) -> pd.DataFrame:
     """Write every synthetic scan and its sidecar to `folder`; return the rows of the index."""
-    translator, model_sha256 = load(model), sha256(model)
+    translator, models_sha256 = Translator(models), [sha256(model) for model in models]
     scans = index.read(scans_csv, index.SCANS)
     rows = []
     for _, scan in tqdm(scans.iterrows(), "synthesize", len(scans), disable=None):
@@ -68,7 +66,7 @@ def write_synthetic(scans_csv: Path, model: Path, intensity: Intensity, folder: 
                 "outside": 0,
                 "source": scan["image"],
                 "source_sha256": scan["image_sha256"],
-                "model_sha256": model_sha256,
+                "models_sha256": models_sha256,
             }
             sidecar = json.dumps(facts, indent=2) + "\n"
             image.with_name(image.name.replace(".nii.gz", ".json")).write_text(sidecar)
@@ -80,12 +78,12 @@ def main() -> None:
     """Parse the command line and publish the folder of synthetic scans."""
     parser = argparse.ArgumentParser(description="Translate every scan into every other modality.")
     parser.add_argument("--scans", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="of all pairs or directions")
     parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
     with publish_folder(arguments.output.parent) as folder:
-        rows = write_synthetic(arguments.scans, arguments.model, Intensity(**arguments.intensity), folder)
+        rows = write_synthetic(arguments.scans, arguments.models, Intensity(**arguments.intensity), folder)
         rows.to_csv(folder / "index.csv", index=False)
 
 

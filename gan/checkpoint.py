@@ -9,7 +9,7 @@ import torch
 from gan.errors import InputError
 from gan.files import publish
 
-KEYS = {"config", "log", "round", "method", "averaged", "optimizers", "random"}
+KEYS = {"config", "log", "round", "method", "averaged", "optimizers", "random", "watched"}
 
 
 def save(path: Path, checkpoint: dict[str, Any]) -> None:

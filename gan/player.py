@@ -1,7 +1,7 @@
 """A player of the game that training is: all that the trainer knows of a method."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
@@ -12,6 +12,8 @@ from gan.batch import Batch
 class Player:
     """A network, the named terms that it lowers, the weight of each and how it steps.
 
+    Progress is the share of the training that is done, in [0, 1).
+
     Attributes:
         name: in the log.
         network: what steps; networks that step from one backward pass are one player's.
@@ -21,7 +23,11 @@ class Player:
         learning_rate: of Adam.
         betas: of Adam.
         every: steps on every n-th batch.
-        schedule: the share of the training that is done, in [0, 1), to the factor of the learning rate.
+        schedule: progress to the factor of the learning rate; at 0 the player rests.
+        ramps: of some terms, progress to a factor of the weight.
+        anew: before it steps, the fakes are made anew, without a graph, by the networks as the players before it left
+            them; the players after it see these too.
+        clamp: every parameter is kept within ± this; None, anywhere.
     """
 
     name: str
@@ -32,3 +38,11 @@ class Player:
     betas: tuple[float, float]
     every: int = 1
     schedule: Callable[[float], float] = lambda progress: 1.0  # noqa: ARG005
+    ramps: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
+    anew: bool = False
+    clamp: float | None = None
+
+    def weight(self, term: str, progress: float) -> float:
+        """Return the weight of a term at this progress."""
+        factor = self.ramps[term](progress) if term in self.ramps else 1.0
+        return self.weights[term] * factor

@@ -16,6 +16,7 @@ class Settings:
     """
 
     width: int  # channels of the first layer
+    patient_fraction: float = 1.0  # of each modality's training patients
     batch_size: int  # slices
     epochs: int | None = None  # passes over the training slices
     rounds: int | None = None  # batches
@@ -23,8 +24,9 @@ class Settings:
     ema_decay: float = 0.0  # of the generator's moving average, per round; 0: the generator as it is
     precision: Literal["fp32", "bf16"] = "fp32"
     log_every: int = 50  # rounds between two logged values of a term, rounded down to the player's steps
-    samples_every: int = 1000  # rounds between two grids of watched slices
+    samples_every: int = 1000  # rounds between two grids of watched slices, and between two checks of early stopping
     checkpoint_every: int = 1000  # rounds between two checkpoints
+    patience: int | None = None  # checks on the watched patients without a better one, after which the best is left
 
     def total_rounds(self, rounds_per_epoch: int) -> int:
         """Return the length of the training in rounds."""
@@ -67,6 +69,8 @@ def resolve(paper: S, official: Mapping[str, Any], entry: Mapping[str, Any], whe
         raise InputError(f"{where}: batch_size", settings.batch_size, "at least 2, to translate one slice like another")
     if settings.ema_decay > 1:
         raise InputError(f"{where}: ema_decay", settings.ema_decay, "at most 1")
+    if not 0 < settings.patient_fraction <= 1:
+        raise InputError(f"{where}: patient_fraction", settings.patient_fraction, "above 0, at most 1")
     return settings
 
 

@@ -1,13 +1,14 @@
 """Train a translation method on a slice cache.
 
-`python -m gan.train --slices DIR --method NAME --settings JSON --seed N --output DIR [--resume]` writes into the output
-folder `log.csv` (round, player, term, value) and `samples/round_*.png` as training goes, `checkpoint.pt` now and then,
-and in the end `model.pt` in its place.
+`python -m gan.train --slices DIR [--modalities NAME ...] --method NAME --settings JSON --seed N [--pretrained
+NETWORK=MODEL ...] --output DIR [--resume]` writes into the output folder `log.csv` (round, player, term, value) and
+`samples/round_*.png` as training goes, `checkpoint.pt` now and then, and in the end `model.pt` in its place.
 """
 
 import argparse
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from gan.methods import METHODS
 from gan.samples import save_grid
 from gan.settings import Settings, resolve
 from gan.sources import ROOT, training_sources
+from gan.trained import load_model
 from gan.trainer import Trainer
 
 HEADER = "round,player,term,value\n"
@@ -30,28 +32,44 @@ HEADER = "round,player,term,value\n"
 logger = logging.getLogger(__name__)
 
 
-def train(folder: Path, name: str, settings: Settings, seed: int, output: Path, resume: bool) -> None:
-    """Train method `name` on the slices of `folder`; with `resume`, go on from the checkpoint in `output`.
+def train(
+    slices: Slices,
+    name: str,
+    settings: Settings,
+    seed: int,
+    output: Path,
+    pretrained: Mapping[str, Path],
+    resume: bool,
+) -> None:
+    """Train method `name` on `slices`; with `resume`, go on from the checkpoint in `output`.
 
-    A checkpoint counts only if settings, seed, slices and the sources that the training runs are the same. A resumed
-    training ends, on a CPU and with as many threads, with the very bits of an uninterrupted one.
+    A checkpoint counts only if settings, seed, slices, pretrained models and the sources that the training runs are the
+    same. A resumed training ends, on a CPU and with as many threads, with the very bits of an uninterrupted one.
 
     Raises:
-        InputError: an unusable slice cache, sizes that the method cannot take, a loss that is not finite, or sources or
-            slices that changed meanwhile, so that nobody takes the model for one of theirs.
+        InputError: slices or sizes that the method cannot take, a network that is not pretrained though the method
+            wants it, a loss that is not finite, or sources or slices that changed meanwhile, so that nobody takes the
+            model for one of theirs.
     """
-    slices = Slices(folder)
-    per_epoch = slices.rounds_per_epoch(settings.batch_size)
-    if not per_epoch:
-        expected = f"at least one batch of {settings.batch_size}"
-        raise InputError(folder / "index.csv", f"{len(slices.train)} training slices", expected)
     torch.manual_seed(seed)
     method = METHODS[name](len(slices.modalities), slices.image_size, settings)
     if method.needs_target and not slices.has_target():
-        raise InputError(folder / "targets.npy", "no target in any training slice", f"some, for {method.title}")
+        raise InputError(slices.folder / "targets.npy", "no target in any training slice", f"some, for {method.title}")
+    if settings.patience and not method.segments:
+        raise InputError(f"{name}: patience", settings.patience, "none, since it does not segment")
+    if pretrained.keys() != method.pretrained.keys():
+        found, expected = (", ".join(names) or "none" for names in (pretrained, method.pretrained))
+        raise InputError("--pretrained", found, f"{expected}, for {method.title}")
+    for network, path in pretrained.items():
+        load_model(path, method.pretrained[network], method.get_submodule(network))
+    data = method.view(slices)
+    per_epoch = data.rounds_per_epoch(settings.batch_size, method.draw)
+    if not per_epoch:
+        expected = f"at least one batch of {settings.batch_size}"
+        raise InputError(slices.folder / "index.csv", f"{len(slices.train)} training slices", expected)
     trainer = Trainer(method, settings, settings.total_rounds(per_epoch))
 
-    config = resolved(folder, slices, name, settings, seed)
+    config = resolved(slices, name, settings, seed, pretrained)
     unfinished, log = output / "checkpoint.pt", HEADER
     if resume and unfinished.is_file():
         saved = checkpoint.load(unfinished)
@@ -62,46 +80,56 @@ def train(folder: Path, name: str, settings: Settings, seed: int, output: Path, 
             trainer.restore(saved)
             log = saved["log"]
             logger.info("%s: going on after round %d", unfinished, trainer.round)
-    play(trainer, slices, config, output, log)
-    now = resolved(folder, slices, name, settings, seed)
+    play(trainer, data, config, output, log)
+    now = resolved(slices, name, settings, seed, pretrained)
     if changed := [key for key in config if now[key] != config[key]]:
         raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
     unfinished.replace(output / "model.pt")
 
 
-def play(trainer: Trainer, slices: Slices, config: dict[str, Any], output: Path, log: str) -> None:
+def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, log: str) -> None:
     """Play the rounds that are left and write what `train` says, `checkpoint.pt` last; `log` is the log so far."""
-    settings, watched = trainer.method.settings, slices.watched()
+    method, settings = trainer.method, trainer.method.settings
+    watched, lines = data.watched(method.draw), [log]
     pictures = output / "samples"
     pictures.mkdir(parents=True, exist_ok=True)
     for picture in pictures.glob("round_*.png"):
         if int(picture.stem.removeprefix("round_")) > trainer.round:
             picture.unlink()
 
-    lines = [log]
     with (output / "log.csv").open("w") as stream:
         stream.write(log)
         rounds = range(trainer.round, trainer.rounds)
         for k in tqdm(rounds, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=None):
-            played = trainer.step(slices.batch(k, settings.batch_size, config["seed"]))
+            if settings.patience and trainer.stale >= settings.patience:
+                break
+            played = trainer.step(data.batch(k, settings.batch_size, config["seed"], method.draw))
             new = [
                 f"{trainer.round},{player.name},{term},{value.item():.6g}\n"
                 for player in trainer.players
                 if trainer.round % (player.every * max(1, settings.log_every // player.every)) == 0
                 for term, value in played.get(player.name, {}).items()
             ]
+            due = trainer.round == trainer.rounds or trainer.round % settings.samples_every == 0
+            if due and settings.patience:
+                loss = trainer.watch(data.watch_batches(settings.batch_size, method.draw))
+                new.append(f"{trainer.round},watched,segmentation,{loss:.6g}\n")
+            last = trainer.round == trainer.rounds or bool(settings.patience and trainer.stale >= settings.patience)
+            if last:
+                trainer.keep_best()
             lines += new
             stream.write("".join(new))
             stream.flush()
-            last = trainer.round == trainer.rounds
-            if last or trainer.round % settings.samples_every == 0:
-                save_grid(pictures / f"round_{trainer.round:06d}.png", watched, slices.modalities, trainer.translate)
+            if due:
+                save_grid(pictures / f"round_{trainer.round:06d}.png", watched, data.modalities, trainer)
             if last or trainer.round % settings.checkpoint_every == 0:
                 state = {"config": config, "log": "".join(lines), **trainer.state()}
                 checkpoint.save(output / "checkpoint.pt", state)
 
 
-def resolved(folder: Path, slices: Slices, name: str, settings: Settings, seed: int) -> dict[str, Any]:
+def resolved(
+    slices: Slices, name: str, settings: Settings, seed: int, pretrained: Mapping[str, Path]
+) -> dict[str, Any]:
     """Return everything that a training is a function of, as JSON-like values."""
     return {
         "method": name,
@@ -109,7 +137,9 @@ def resolved(folder: Path, slices: Slices, name: str, settings: Settings, seed: 
         "seed": seed,
         "modalities": slices.modalities,
         "image_size": slices.image_size,
-        "slices": {file: sha256(folder / file) for file in FILES},
+        "patients": sorted(set(slices.index.loc[slices.train, "patient"])),
+        "slices": {file: sha256(slices.folder / file) for file in FILES},
+        "pretrained": {network: sha256(path) for network, path in pretrained.items()},
         "torch": torch.__version__.split("+")[0],
         "sources": {path.as_posix(): sha256(ROOT / path) for path in training_sources(name)},
     }
@@ -119,9 +149,11 @@ def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(prog="python -m gan.train", description="Train a translation method.")
     parser.add_argument("--slices", type=Path, required=True, help="folder of the slice cache")
+    parser.add_argument("--modalities", nargs="+", help="those to train on, in this order; default: all")
     parser.add_argument("--method", required=True, help=" or ".join(METHODS))
     parser.add_argument("--settings", default="{}", help="the method's keys, as JSON; `preset`: paper or official")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pretrained", nargs="+", default=[], metavar="NETWORK=MODEL", help="models to start from")
     parser.add_argument("--output", type=Path, required=True, help="folder for model.pt, log.csv and samples")
     parser.add_argument("--resume", action="store_true", help="go on from checkpoint.pt if it fits")
     arguments = parser.parse_args()
@@ -139,7 +171,9 @@ def main() -> None:
         raise InputError("--seed", arguments.seed, "at least 0")
     method = METHODS[arguments.method]
     settings = resolve(method.paper, method.official, entry, arguments.method)
-    train(arguments.slices, arguments.method, settings, arguments.seed, arguments.output, arguments.resume)
+    slices = Slices(arguments.slices, arguments.modalities, settings.patient_fraction, arguments.seed)
+    pretrained = {network: Path(path) for network, _, path in (text.partition("=") for text in arguments.pretrained)}
+    train(slices, arguments.method, settings, arguments.seed, arguments.output, pretrained, arguments.resume)
 
 
 if __name__ == "__main__":

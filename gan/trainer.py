@@ -1,5 +1,8 @@
 """The game of a method's players on a device: knows players, not methods."""
 
+import copy
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -20,8 +23,9 @@ class Trainer:
     """A method in training, on the GPU if there is one.
 
     Attributes:
-        averaged: the moving average of the method's generator.
+        averaged: the moving average of the method's model.
         round: the number of rounds done.
+        stale: checks on the watched patients since the best.
     """
 
     def __init__(self, method: Method, settings: Settings, rounds: int) -> None:
@@ -35,9 +39,12 @@ class Trainer:
             for p in self.players
         ]
         average = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
-        self.averaged = AveragedModel(method.generator, multi_avg_fn=average).eval()
+        self.averaged = AveragedModel(method.model, multi_avg_fn=average).eval()
         self.rounds = rounds
         self.round = 0
+        self.stale = 0
+        self._least: float = math.inf
+        self._best: dict[str, Any] = {}
 
     def step(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
         """Play a round on `batch`: every player whose turn it is lowers its terms once.
@@ -55,32 +62,72 @@ class Trainer:
         with self.fabric.autocast():
             fakes = self.method.fakes(batch)
         for player, optimizer in zip(self.players, self.optimizers, strict=True):
-            if self.round % player.every:
+            rate = player.learning_rate * player.schedule(progress)
+            if self.round % player.every or not rate:
                 continue
+            if player.anew:
+                with torch.no_grad(), self.fabric.autocast():
+                    fakes = self.method.fakes(batch)
             with self.fabric.autocast():
                 terms = player.terms(batch, fakes)
             if not terms:
                 continue
-            loss = torch.stack([player.weights[name] * term for name, term in terms.items()]).sum()
+            loss = torch.stack([player.weight(name, progress) * term for name, term in terms.items()]).sum()
             if not loss.isfinite():
                 found = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
                 raise InputError(f"round {self.round}, {player.name}", found, "finite losses")
             for group in optimizer.param_groups:
-                group["lr"] = player.learning_rate * player.schedule(progress)
+                group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
             self.fabric.backward(loss, inputs=list(player.network.parameters()))
             optimizer.step()
+            if player.clamp is not None:
+                with torch.no_grad():
+                    for parameter in player.network.parameters():
+                        parameter.clamp_(-player.clamp, player.clamp)
             played[player.name] = {name: term.detach() for name, term in terms.items()}
-        self.averaged.update_parameters(self.method.generator)
+        self.averaged.update_parameters(self.method.model)
         return played
 
     def translate(self, image: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """Translate as `Method.translate` with the averaged generator; tensors on any device, the result on the CPU."""
+        """Translate as `Method.translate` with the averaged model; tensors on any device, the result on the CPU."""
         device = self.fabric.device
         with torch.inference_mode(), self.fabric.autocast():
             return self.method.translate(
                 self.averaged.module, image.to(device), source.to(device), target.to(device)
             ).cpu()
+
+    def segment(self, image: Tensor, source: Tensor) -> Tensor:
+        """Segment as `Method.segment` with the averaged model; tensors on any device, the result on the CPU."""
+        device = self.fabric.device
+        with torch.inference_mode(), self.fabric.autocast():
+            return self.method.segment(self.averaged.module, image.to(device), source.to(device)).cpu()
+
+    def watch(self, batches: Iterable[Batch]) -> float:
+        """Return the model's loss on the watched patients; remember the model that has the least.
+
+        Raises:
+            InputError: nobody is watched.
+        """
+        losses = []
+        with torch.inference_mode(), self.fabric.autocast():
+            for batch in batches:
+                loss = self.method.watched_loss(self.averaged.module, batch.to(self.fabric.device))
+                losses += [loss.item()] * len(batch.source)
+        if not losses:
+            raise InputError("patience", "no watched patient", "some, to stop early by")
+        found = sum(losses) / len(losses)
+        self.stale += 1
+        if found < self._least:
+            self.stale, self._least = 0, found
+            self._best = copy.deepcopy(self.averaged.state_dict())
+        return found
+
+    def keep_best(self) -> None:
+        """Put the best model that `watch` saw, if it ever did, in the place of the last."""
+        if self._best:
+            self.averaged.load_state_dict(self._best)
+            self._best = {}
 
     def state(self) -> dict[str, Any]:
         """Return all that the rest of the training depends on."""
@@ -90,6 +137,7 @@ class Trainer:
             "averaged": self.averaged.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "random": torch.get_rng_state(),
+            "watched": {"stale": self.stale, "least": self._least, "best": self._best},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -100,3 +148,5 @@ class Trainer:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         torch.set_rng_state(state["random"])
+        watched = state["watched"]
+        self.stale, self._least, self._best = watched["stale"], watched["least"], watched["best"]

@@ -1,41 +1,37 @@
-"""A trained generator, ready to translate slices."""
+"""Trained translators, composed to cover every direction between some modalities."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.optim.swa_utils import AveragedModel
 
-from gan import checkpoint
 from gan.errors import InputError
-from gan.methods import METHODS
+from gan.trained import Trained
 
 
 class Translator:
-    """The moving average of a trained generator, on the GPU if there is one.
+    """One model, or one a pair or direction, that translate slices.
 
     Attributes:
-        config: with what the training was done: method, settings, seed, hashes.
-        modalities: names of the modalities between which it translates.
+        parts: the models.
+        directions: (source, target) modalities to the model that learned to translate between them.
         image_size: height and width of the slices in pixels.
     """
 
-    def __init__(self, config: Mapping[str, Any], averaged: Mapping[str, Any]) -> None:
-        """Take a checkpoint's `config` and the state of its `averaged` generator."""
-        self.config = config
-        self.modalities: list[str] = config["modalities"]
-        self.image_size: int = config["image_size"]
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        kind = METHODS[config["method"]]
-        with torch.device("meta"):  # the weights come from the checkpoint
-            self._method = kind(len(self.modalities), self.image_size, replace(kind.paper, **config["settings"]))
-            model = AveragedModel(self._method.generator)
-        model.load_state_dict(averaged, assign=True)
-        self._generator = model.module.to(self._device).eval()
+    def __init__(self, paths: Sequence[Path]) -> None:
+        """Load models, `model.pt` or checkpoints.
+
+        Raises:
+            InputError: a file is missing, broken or of another kind, or the sizes differ.
+        """
+        self.parts = [Trained(path) for path in paths]
+        self.directions = {direction: part for part in self.parts for direction in part.directions}
+        self.image_size = self.parts[0].image_size
+        for path, part in zip(paths, self.parts, strict=True):
+            if part.image_size != self.image_size:
+                raise InputError(path, f"image_size {part.image_size}", self.image_size)
 
     def translate(
         self, images: NDArray[np.float32], source: str, target: str, batch_size: int = 16
@@ -44,41 +40,24 @@ class Translator:
 
         Args:
             images: (N, 1, S, S) in [-1, 1].
-            source: a name of `modalities`.
-            target: a name of `modalities`.
+            source: a modality.
+            target: a modality.
             batch_size: slices at once.
 
         Returns:
             (N, 1, S, S) in [-1, 1].
 
         Raises:
-            InputError: a modality that the generator does not know, or slices of another size.
+            InputError: a direction that no model has learned, or slices of another size.
         """
-        for name in (source, target):
-            if name not in self.modalities:
-                raise InputError("modality", name, f"one of {', '.join(self.modalities)}")
+        if (source, target) not in self.directions:
+            known = ", ".join(f"{a} to {b}" for a, b in self.directions) or "none"
+            raise InputError("direction", f"{source} to {target}", f"one of {known}")
         if images.shape[1:] != (1, self.image_size, self.image_size):
             raise InputError("slices", f"shape {images.shape}", f"(N, 1, {self.image_size}, {self.image_size})")
+        part = self.directions[source, target]
         translated = np.empty_like(images, dtype=np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(images), batch_size):
-                image = torch.from_numpy(images[start : start + batch_size]).to(self._device, torch.float32)
-                kinds = (
-                    torch.full((len(image),), self.modalities.index(name), device=self._device)
-                    for name in (source, target)
-                )
-                translated[start : start + batch_size] = self._method.translate(self._generator, image, *kinds).cpu()
+        for start in range(0, len(images), batch_size):
+            image = torch.from_numpy(images[start : start + batch_size])
+            translated[start : start + batch_size] = part.translate(image, source, target)
         return translated
-
-
-def load(path: Path) -> Translator:
-    """Load a trained model, `model.pt` or a checkpoint.
-
-    Raises:
-        InputError: the file is missing, broken or of another kind.
-    """
-    state = checkpoint.load(path)
-    try:
-        return Translator(state["config"], state["averaged"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise InputError(path, "a model of another version", "one that this version trained") from error

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gan.batch import Batch
 from gan.layers import PatchCritic, with_modality
 from gan.losses import gradient_penalty
-from gan.method import Method
+from gan.method import Method, Published
 from gan.player import Player
 from gan.settings import Settings
 
@@ -56,6 +56,8 @@ class StarGAN(Method):
         "Choi et al. StarGAN: unified generative adversarial networks for multi-domain image translation. CVPR 2018"
     )
     labels_used = "none"
+    differences = "the public code's learning rate hardly decays"
+    published = Published(modalities=3, image_size=128)
     settings: StarGANSettings
     paper: ClassVar[Settings] = StarGANSettings()
     official: ClassVar[Mapping[str, Any]] = {"decay_to": 0.999}

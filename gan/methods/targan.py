@@ -30,7 +30,7 @@ from gan.batch import Batch
 from gan.errors import InputError
 from gan.layers import PatchCritic, with_modality
 from gan.losses import gradient_penalty, mean
-from gan.method import Method
+from gan.method import Method, Published
 from gan.player import Player
 from gan.settings import Settings
 
@@ -74,6 +74,8 @@ class TarGAN(Method):
         "translation. MICCAI 2021"
     )
     labels_used = "all modalities"
+    differences = "classification loss, shape of the target area"
+    published = Published(modalities=3, image_size=256)
     settings: TarGANSettings
     generator: "Generator"
     paper: ClassVar[Settings] = TarGANSettings()
@@ -83,7 +85,6 @@ class TarGAN(Method):
         super().__init__(modalities, image_size, settings)
         if settings.width % 4:
             raise InputError("targan: width", settings.width, "a multiple of 4")
-        self.modalities = modalities
         self.needs_target = settings.target_stream
         streams = ("x", "r") if settings.target_stream else ("x",)
         self.generator = Generator(modalities, settings.width, streams)

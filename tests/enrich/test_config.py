@@ -131,13 +131,36 @@ def test_a_record_without_a_key_that_came_later_has_its_default(tmp_path):
 @pytest.mark.parametrize("name", METHODS)
 def test_the_schema_knows_each_methods_own_keys_and_defaults(name):
     method, rules = METHODS[name], schema()["$defs"][name]
-    defaults = {
-        key: rule.get("default") for key, rule in rules["properties"].items() if key not in ("method", "preset")
-    }
+    foreign = {"method", "preset", *method.pretrained}
+    defaults = {key: rule.get("default") for key, rule in rules["properties"].items() if key not in foreign}
     defaults["weights"] = {term: rule["default"] for term, rule in rules["properties"]["weights"]["properties"].items()}
-    assert defaults == asdict(method.paper)
-    assert (rules["title"], rules["$comment"]) == (method.title, method.labels_used)
+    wanted = asdict(method.paper)
+    if not method.segments:
+        assert wanted.pop("patience") is None
+    assert defaults == wanted
+    for network, other in method.pretrained.items():
+        own = schema()["$defs"][other]["properties"]
+        assert rules["properties"][network]["properties"] == {k: v for k, v in own.items() if k != "method"}
     assert schema()["$defs"].keys() == METHODS.keys()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_schema_knows_each_methods_facts(name):
+    method, rules = METHODS[name], schema()["$defs"][name]
+    assert rules["title"] == method.title
+    facts = dict(rules["facts"])
+    for key in facts.pop("labels_unless", []):
+        head, *rest = key.split(".")
+        assert head in rules["properties"]
+        assert not rest or rest[0] in method.paper.weights
+    defaults = {"translates": True, "segments": False, "pretrained": {}}
+    assert defaults | facts == {
+        "labels": method.labels_used,
+        "scope": method.scope.value,
+        "translates": method.translates,
+        "segments": method.segments,
+        "pretrained": dict(method.pretrained),
+    }
 
 
 def test_every_key_says_what_it_means():

@@ -5,7 +5,7 @@ import pytest
 from enrich import index
 from enrich.intensity import Intensity
 from enrich.prepare import prepare
-from enrich.slices import write_slices
+from enrich.slices import stacks, write_slices
 from enrich.splits import Splits
 from gan.errors import InputError
 
@@ -25,7 +25,7 @@ def read_cache(folder):
 
 def test_the_cache_holds_the_training_patients_and_nobody_else(scans_csv, tmp_path):
     who = Splits(train=["ct01", "mr01"], watch=["ct02"], test=["mr02"], unlabelled=[])
-    write_slices(scans_csv, who, tmp_path, 32, Intensity())
+    write_slices(stacks(scans_csv, who, Intensity()), tmp_path, 32)
     rows, images, targets, body = read_cache(tmp_path)
     assert set(rows["patient"]) == {"ct01", "mr01", "ct02"}
     assert rows.groupby("set")["patient"].unique().map(sorted).to_dict() == {
@@ -42,7 +42,7 @@ def test_the_cache_holds_the_training_patients_and_nobody_else(scans_csv, tmp_pa
 
 
 def test_an_oblique_scan_is_cut_along_the_same_axis_as_the_others(scans_csv, tmp_path):
-    write_slices(scans_csv, WHO, tmp_path, 32, Intensity())
+    write_slices(stacks(scans_csv, WHO, Intensity()), tmp_path, 32)
     rows, _, targets, _ = read_cache(tmp_path)
     slices = rows.groupby("case")["slice"].count()
     assert slices["ct01"] == 6
@@ -60,12 +60,12 @@ def test_slices_without_a_target_anywhere_are_refused(scans, tmp_path):
         empty = label.with_array(np.zeros_like(label.array))
         scans[scans.index(scan)] = dataclasses.replace(scan, voxels=lambda image=image, empty=empty: (image, empty))
     index.write(prepare(scans, "liver", tmp_path / "scans", workers=1), tmp_path / "scans.csv")
-    with pytest.raises(InputError, match="empty target in all training slices"):
-        write_slices(tmp_path / "scans.csv", WHO, tmp_path, 32, Intensity())
+    with pytest.raises(InputError, match="found an empty target in all slices"):
+        write_slices(stacks(tmp_path / "scans.csv", WHO, Intensity()), tmp_path, 32)
 
 
 def test_a_changed_scan_is_refused(scans_csv, tmp_path):
     path = tmp_path / "scans" / "ct01_ct.nii.gz"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(InputError, match=r"ct01_ct\.nii\.gz: found sha256"):
-        write_slices(scans_csv, WHO, tmp_path, 32, Intensity())
+        write_slices(stacks(scans_csv, WHO, Intensity()), tmp_path, 32)

@@ -11,10 +11,11 @@ from enrich import index, volume
 from enrich.datasets import READERS
 from enrich.intensity import Intensity
 from enrich.prepare import prepare
-from enrich.slices import write_slices
+from enrich.slices import stacks, write_facts, write_slices
 from enrich.splits import Splits
 from enrich.synthesize import write_synthetic
 from enrich.zero import write_zeros
+from gan.batch import Slices
 from gan.files import sha256
 from gan.methods import METHODS
 from gan.settings import resolve
@@ -37,12 +38,11 @@ def study(tmp_path_factory):
     ]
     index.write(prepare(scans, "liver", folder / "scans", workers=1), folder / "scans.csv")
     (folder / "slices").mkdir()
-    write_slices(folder / "scans.csv", WHO, folder / "slices", 64, Intensity())
-    facts = {"modalities": MODALITIES, "image_size": 64}
-    (folder / "slices" / "slices.json").write_text(json.dumps(facts))
+    write_slices(stacks(folder / "scans.csv", WHO, Intensity()), folder / "slices", 64)
+    write_facts(folder / "slices", MODALITIES, 64, {})
     stargan = METHODS["stargan"]
     settings = resolve(stargan.paper, stargan.official, {"width": 4, "batch_size": 2, "rounds": 2}, "stargan")
-    train(folder / "slices", "stargan", settings, 0, folder / "gan", resume=False)
+    train(Slices(folder / "slices"), "stargan", settings, 0, folder / "gan", {}, resume=False)
     return folder
 
 
@@ -50,7 +50,7 @@ def study(tmp_path_factory):
 def synthetic(study):
     folder = study / "synthetic"
     folder.mkdir()
-    rows = write_synthetic(study / "scans.csv", study / "gan" / "model.pt", Intensity(), folder)
+    rows = write_synthetic(study / "scans.csv", [study / "gan" / "model.pt"], Intensity(), folder)
     index.write(rows, folder / "index.csv")
     return folder / "index.csv"
 
@@ -97,7 +97,7 @@ def test_an_oblique_scan_is_translated_as_if_it_were_not(study, synthetic, tmp_p
     volume.write(turned, tmp_path / "scans" / "turned.nii.gz")
     row["image"], row["image_sha256"] = "scans/turned.nii.gz", sha256(tmp_path / "scans" / "turned.nii.gz")
     index.write(row.to_frame().T, tmp_path / "scans.csv")
-    write_synthetic(tmp_path / "scans.csv", study / "gan" / "model.pt", Intensity(), tmp_path)
+    write_synthetic(tmp_path / "scans.csv", [study / "gan" / "model.pt"], Intensity(), tmp_path)
     expected = volume.reorient(volume.read(synthetic.parent / "ct02_ct_to_t1.nii.gz"), "LPS")
     np.testing.assert_array_equal(volume.read(tmp_path / "ct02_ct_to_t1.nii.gz").array, expected.array)
 
@@ -115,7 +115,7 @@ def test_a_real_scan_is_translated_and_keeps_its_grid(study, tmp_path):
         tar.extractall(tmp_path / "raw", filter="data")
     scans = list(READERS["chaos"](tmp_path / "raw", None))
     index.write(prepare(scans, "liver", tmp_path / "scans", workers=1), tmp_path / "scans.csv")
-    write_synthetic(tmp_path / "scans.csv", study / "gan" / "model.pt", Intensity(), tmp_path)
+    write_synthetic(tmp_path / "scans.csv", [study / "gan" / "model.pt"], Intensity(), tmp_path)
     source = volume.read(tmp_path / "scans/ct03_ct.nii.gz")
     for target in ("t1", "t2"):
         fake = volume.read(tmp_path / f"ct03_ct_to_{target}.nii.gz")

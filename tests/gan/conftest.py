@@ -22,15 +22,21 @@ def one_thread():
 
 @pytest.fixture
 def make_slices(tmp_path) -> Callable[..., Path]:
-    """Write a slice cache of discs: each modality has its own grey values, the target is a smaller disc."""
+    """Write a slice cache of discs: each modality has its own grey values, the target is a smaller disc.
 
-    def write(modalities=("ct", "t1", "t2"), per_modality=5, watched=1, targets=True, name="slices") -> Path:
+    Slices of one number are the same patient's on one grid; `aligned`: they show the same discs.
+    """
+
+    def write(
+        modalities=("ct", "t1", "t2"), per_modality=5, watched=1, targets=True, name="slices", aligned=False
+    ) -> Path:
         folder = tmp_path / name
         folder.mkdir()
         rng = np.random.default_rng(0)
         rows, images, masks, bodies = [], [], [], []
         y, x = np.mgrid[:SIZE, :SIZE]
         for index, modality in enumerate(modalities):
+            rng = np.random.default_rng(0) if aligned else rng
             for number in range(per_modality):
                 cy, cx, radius = 32 + rng.integers(-4, 5, 2)[0], 30, 20 + rng.integers(0, 5)
                 body = (y - cy) ** 2 + (x - cx) ** 2 < radius**2
@@ -41,8 +47,22 @@ def make_slices(tmp_path) -> Callable[..., Path]:
                 masks.append(target)
                 bodies.append(body)
                 kind = "watch" if number >= per_modality - watched else "train"
-                rows.append((len(rows), f"c{number}", f"p{number}", modality, number, kind, int(target.sum())))
-        columns = ["row", "case", "patient", "modality", "slice", "set", "target_pixels"]
+                grid = "common" if aligned else modality
+                rows.append(
+                    (len(rows), f"c{number}", f"p{number}", modality, number, kind, int(target.sum()), grid, 2, 4)
+                )
+        columns = [
+            "row",
+            "case",
+            "patient",
+            "modality",
+            "slice",
+            "set",
+            "target_pixels",
+            "grid",
+            "pixel_mm",
+            "slice_mm",
+        ]
         pd.DataFrame(rows, columns=columns).to_csv(folder / "index.csv", index=False)
         np.save(folder / "images.npy", np.clip(images, -1, 1).astype(np.float16))
         np.save(folder / "targets.npy", np.array(masks, np.uint8))

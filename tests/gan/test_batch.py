@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from gan.batch import Slices
+from gan.batch import Draw, Slices
 from gan.errors import InputError
 
 FIELDS = ("image", "target_mask", "body", "source", "target")
@@ -136,7 +136,7 @@ def test_every_modality_needs_training_slices(make_slices):
     index = pd.read_csv(folder / "index.csv")
     index.loc[index["modality"] == "t1", "set"] = "watch"
     index.to_csv(folder / "index.csv", index=False)
-    with pytest.raises(InputError, match="training slices of ct, t2, expected of ct, t1, t2"):
+    with pytest.raises(InputError, match="no training slices of t1, expected some"):
         Slices(folder)
 
 
@@ -148,3 +148,100 @@ def test_modalities_keep_the_order_of_the_cache(make_slices):
     assert slices.watched().source.tolist() == [0, 1, 2]
     assert slices.index["modality"][slices.train[0]] == "ct"
     assert 1 in slices.batch(0, 12, seed=0).source
+
+
+def test_a_balanced_batch_holds_each_modality_in_order_and_wants_another(make_slices):
+    folder = make_slices(("ct", "t1", "t2"))
+    slices = Slices(folder)
+    wanted = set()
+    for k in range(6):
+        batch = slices.batch(k, 6, 0, Draw.BALANCED)
+        assert batch.source.tolist() == [0, 0, 1, 1, 2, 2]
+        assert (batch.target != batch.source).all()
+        wanted |= set(zip(batch.source.tolist(), batch.target.tolist(), strict=True))
+    assert len(wanted) == 6
+    with pytest.raises(InputError, match="batch_size: found 4, expected a multiple of the 3 modalities"):
+        slices.batch(0, 4, 0, Draw.BALANCED)
+
+
+def test_a_balanced_epoch_is_one_of_the_larger_modality_and_the_smaller_begins_anew(make_slices):
+    folder = make_slices(("ct", "t1"), per_modality=6)
+    index = pd.read_csv(folder / "index.csv")
+    index.loc[(index["modality"] == "t1") & (index["slice"] > 1), "set"] = "watch"
+    index.to_csv(folder / "index.csv", index=False)
+    slices = Slices(folder)
+    assert slices.rounds_per_epoch(2, Draw.BALANCED) == 5
+    shown = [rows(folder, slices.batch(k, 2, 0, Draw.BALANCED)) for k in range(5)]
+    assert sorted(ct for ct, _ in shown) == [0, 1, 2, 3, 4]
+    t1 = [row for _, row in shown]
+    assert sorted(t1[:2]) == sorted(t1[2:4]) == [6, 7]
+
+
+def test_an_aligned_batch_knows_the_truth(make_slices):
+    folder = make_slices(aligned=True)
+    slices, images = Slices(folder, ("t1", "ct", "t2")), np.load(folder / "images.npy").astype(np.float32)
+    for k in range(4):
+        batch = slices.batch(k, 3, 0, Draw.ALIGNED)
+        assert batch.source.tolist() == [0, 0, 0]
+        assert set(batch.target.tolist()) <= {1, 2}
+        for number, row in enumerate(rows(folder, batch)):
+            assert row // 5 == 1  # t1 is the second of the cache
+            truth = images[row - 5 if batch.target[number] == 1 else row + 5]
+            flipped = (batch.image[number, 0].numpy() != images[row]).any()
+            assert (batch.truth[number, 0].numpy() == (truth[:, ::-1] if flipped else truth)).all()
+
+
+def test_a_stacked_batch_has_a_channel_for_each_modality(make_slices):
+    folder = make_slices(aligned=True)
+    slices, images = Slices(folder), np.load(folder / "images.npy").astype(np.float32)
+    batch = slices.batch(0, 3, 0, Draw.STACKED)
+    assert batch.image.shape == (3, 3, 64, 64)
+    for stack in batch.image.numpy():
+        found = [np.flatnonzero([(i == c).all() or (i[:, ::-1] == c).all() for i in images]).item() for c in stack]
+        assert np.diff(found).tolist() == [5, 5]
+    assert slices.watched(Draw.STACKED).image.shape == (1, 3, 64, 64)
+    assert [len(b.source) for b in slices.watch_batches(4, Draw.STACKED)] == [1]
+
+
+@pytest.mark.parametrize("draw", [Draw.ALIGNED, Draw.STACKED])
+def test_scans_on_other_grids_are_not_aligned(make_slices, draw):
+    slices = Slices(make_slices())
+    with pytest.raises(InputError, match="no training slice known in ct and t1 and t2, expected scans of one patient"):
+        slices.rounds_per_epoch(1, draw)
+
+
+def test_slices_that_one_modality_lacks_are_left_out(make_slices):
+    folder = make_slices(aligned=True)
+    index = pd.read_csv(folder / "index.csv")
+    index.loc[index["row"] == 6, "slice"] = 99
+    index.to_csv(folder / "index.csv", index=False)
+    assert Slices(folder).rounds_per_epoch(1, Draw.ALIGNED) == 3
+
+
+def test_some_of_the_modalities_in_another_order(make_slices):
+    slices = Slices(make_slices(), ["t2", "ct"])
+    assert slices.modalities == ["t2", "ct"]
+    assert slices.train.tolist() == [0, 1, 2, 3, 10, 11, 12, 13]
+    assert slices.watched().source.tolist() == [0, 1]
+    with pytest.raises(InputError, match="slices of pet, expected of ct, t1, t2"):
+        Slices(make_slices(name="again"), ["ct", "pet"])
+
+
+def test_a_share_of_the_patients_is_the_same_in_all_modalities_and_never_none(make_slices):
+    folder = make_slices(per_modality=9)
+    half, all_of_them = Slices(folder, None, 0.5, seed=1), Slices(folder)
+    patients = half.index.loc[half.train].groupby("modality")["patient"].agg(set)
+    assert {len(found) for found in patients} == {4}
+    assert patients["ct"] == patients["t1"] == patients["t2"]
+    assert set(half.train) < set(all_of_them.train)
+    assert Slices(folder, None, 0.5, seed=2).train.tolist() != half.train.tolist()
+    assert len(Slices(folder, None, 0.01).train) == 3
+
+
+@pytest.mark.parametrize("draw", Draw)
+def test_every_draw_is_a_function_of_seed_and_number(make_slices, draw):
+    folder = make_slices(aligned=True)
+    first, second = Slices(folder), Slices(folder)
+    wanted = [first.batch(k, 3, 3, draw) for k in range(6)]
+    assert all(same(second.batch(k, 3, 3, draw), wanted[k]) for k in (5, 2, 4))
+    assert not all(same(second.batch(k, 3, 4, draw), wanted[k]) for k in range(6))

@@ -9,7 +9,12 @@ from gan.methods import METHODS
 from gan.settings import resolve
 from gan.train import resolved
 from gan.trainer import Trainer
-from gan.translator import load
+from gan.trained import load_model
+from gan.translator import Translator
+
+
+def load_one(path):
+    return Translator([path])
 
 
 @pytest.fixture
@@ -19,14 +24,14 @@ def model(make_slices, tmp_path):
     settings = resolve(kind.paper, kind.official, {"width": 8, "rounds": 1}, "stargan")
     trainer = Trainer(kind(3, 64, settings), settings, rounds=1)
     path = tmp_path / "model.pt"
-    config = resolved(folder, Slices(folder), "stargan", settings, seed=0)
+    config = resolved(Slices(folder), "stargan", settings, 0, {})
     checkpoint.save(path, {"config": config, "log": "", **trainer.state()})
     return path
 
 
 def test_is_told_modalities_and_size(model):
-    translator = load(model)
-    with pytest.raises(InputError, match="modality: found pet, expected one of ct, t1, t2"):
+    translator = Translator([model])
+    with pytest.raises(InputError, match="direction: found ct to pet, expected one of ct to t1, ct to t2, t1 to ct"):
         translator.translate(np.zeros((1, 1, 64, 64), np.float32), "ct", "pet")
     with pytest.raises(InputError, match=r"slices: found shape \(1, 1, 32, 32\), expected \(N, 1, 64, 64\)"):
         translator.translate(np.zeros((1, 1, 32, 32), np.float32), "ct", "t1")
@@ -35,7 +40,7 @@ def test_is_told_modalities_and_size(model):
 
 def test_refuses_what_is_no_checkpoint(model, tmp_path):
     with pytest.raises(InputError, match=r"absent\.pt: found no file"):
-        load(tmp_path / "absent.pt")
+        load_one(tmp_path / "absent.pt")
     truncated = tmp_path / "truncated.pt"
     truncated.write_bytes(model.read_bytes()[:-1000])
     text = tmp_path / "text.pt"
@@ -44,11 +49,11 @@ def test_refuses_what_is_no_checkpoint(model, tmp_path):
     empty.touch()
     for path in (truncated, text, empty):
         with pytest.raises(InputError, match=f"{path.name}: found something unreadable"):
-            load(path)
+            load_one(path)
     foreign = tmp_path / "foreign.pt"
     torch.save({"state_dict": {}}, foreign)
     with pytest.raises(InputError, match=r"foreign.pt: found a file of another kind"):
-        load(foreign)
+        load_one(foreign)
 
 
 class Evil:
@@ -61,11 +66,18 @@ def test_refuses_a_model_of_another_version(model, tmp_path):
         state = checkpoint.load(model)
         checkpoint.save(tmp_path / "model.pt", state | {"config": state["config"] | {key: value}})
         with pytest.raises(InputError, match=r"model\.pt: found a model of another version"):
-            load(tmp_path / "model.pt")
+            load_one(tmp_path / "model.pt")
 
 
 def test_executes_nothing(tmp_path, capsys):
     torch.save({"config": Evil()}, tmp_path / "evil.pt")
     with pytest.raises(InputError):
-        load(tmp_path / "evil.pt")
+        load_one(tmp_path / "evil.pt")
     assert "executed" not in capsys.readouterr().out
+
+
+def test_a_model_of_another_method_is_not_started_from(model):
+    with pytest.raises(InputError, match=r"model\.pt: found a model of stargan, expected one of targan"):
+        load_model(model, "targan", torch.nn.Identity())
+    with pytest.raises(InputError, match=r"model\.pt: found networks of another size"):
+        load_model(model, "stargan", torch.nn.Identity())

@@ -7,17 +7,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from enrich.config import (
-    digest,
-    labels_used,
-    method_of,
-    record,
-    refuse_overwriting,
-    resolve,
-    titles,
-)
+from enrich.config import digest, facts, method_of, record, refuse_overwriting, resolve
 from enrich.last_words import last_words
+from enrich.rows import NNUNET as BY_NNUNET
+from enrich.rows import rows, title_of
 from gan.errors import InputError
+from gan.scope import Scope
 from gan.sources import sources, training_sources
 
 CONFIG_FILE = Path([*workflow.configfiles][-1])
@@ -39,20 +34,31 @@ PLANS = {
     "nnUNetPlannerResEncXL": "nnUNetResEncUNetXLPlans",
 }
 MODEL = f"{NNUNET['trainer']}__{PLANS[NNUNET['planner']]}__{NNUNET['configuration']}"
-ROWS = [*config["controls"], *config["methods"]]
-TITLES, LABELS_USED = titles(config), labels_used(config)
-FIGURES = ["segmentation", *(["translation"] if config["methods"] else [])]
+METHOD = {name: method_of(name, entry) for name, entry in config["methods"].items()}
+TRANSLATORS = [name for name in METHOD if facts(METHOD[name]).get("translates", True)]
+SEGMENTERS = [name for name in METHOD if facts(METHOD[name]).get("segments", False)]
+TRAININGS = {
+    name: Scope(facts(METHOD[name])["scope"]).trainings(MODALITIES)
+    for name in TRANSLATORS
+}
+ROWS = rows(config)
+TITLES = {row.name: row.title for row in ROWS}
+TRANSLATOR_TITLES = {name: title_of(name) for name in TRANSLATORS}
+FIGURES = ["segmentation", *(["translation"] if TRANSLATORS else [])]
 
 
 wildcard_constraints:
     run=RUN.replace(".", r"\."),
-    name="|".join(config["methods"]) or "(?!)",
+    name="|".join(METHOD) or "(?!)",
+    training="[a-z0-9-]+",
+    network="[a-z]+",
     seed=r"\d+",
     fold=r"\d|all",
     model=MODEL,
     modality="[a-z0-9]+",
+    segmenter="|".join([BY_NNUNET, *(f"segmenters/{name}" for name in SEGMENTERS)]),
     channels="|".join(
-        ["single", "zero", *(f"{name}-seed[0-9]+" for name in config["methods"])]
+        ["single", "zero", *(f"{name}(-cases)?-seed[0-9]+" for name in TRANSLATORS)]
     ),
 
 
@@ -73,27 +79,85 @@ def written_raw(wildcards):
 def settings_of(wildcards):
     """One entry's own keys, as JSON."""
     entry = config["methods"][wildcards.name]
-    return json.dumps({key: value for key, value in entry.items() if key != "method"})
+    other = {"method", *pretrained_by(wildcards.name)}
+    return json.dumps({key: value for key, value in entry.items() if key not in other})
 
 
-def method_name(wildcards):
-    """The method that an entry of the config trains."""
-    return method_of(wildcards.name, config["methods"][wildcards.name])
+def pretrained_by(name):
+    """The networks that an entry's method starts from: each with the method that trains it."""
+    return facts(METHOD[name]).get("pretrained", {})
+
+
+def pretraining_settings(wildcards):
+    """An entry's keys for the network that it starts from, as JSON; of the entry's own preset."""
+    entry = config["methods"][wildcards.name]
+    preset = {"preset": entry["preset"]} if "preset" in entry else {}
+    return json.dumps(preset | entry.get(wildcards.network, {}))
+
+
+def pretrained_models(wildcards):
+    """The models that a training starts from."""
+    return [
+        f"results/{RUN}/gan/{wildcards.name}/{wildcards.training}/seed{wildcards.seed}/{network}/model.pt"
+        for network in pretrained_by(wildcards.name)
+    ]
+
+
+def pretrained_options(wildcards, input):
+    """The models that a training starts from, as it is told of them."""
+    networks = pretrained_by(wildcards.name)
+    pairs = [f"{n}={path}" for n, path in zip(networks, input.pretrained)]
+    return ["--pretrained", *pairs] if pairs else []
+
+
+def training_modalities(wildcards):
+    """The modalities of one training, in its order."""
+    return TRAININGS[wildcards.name][wildcards.training]
 
 
 def sources_of_training(wildcards):
     """The method's file and what every training runs: an edit retrains."""
-    return training_sources(method_name(wildcards))
+    return training_sources(METHOD[wildcards.name])
+
+
+def sources_of_pretraining(wildcards):
+    """The same of the network that a method starts from."""
+    return training_sources(pretrained_by(wildcards.name)[wildcards.network])
+
+
+def translating_models(name, seed):
+    """The models of an entry that together cover every direction."""
+    return [
+        f"results/{RUN}/gan/{name}/{training}/seed{seed}/model.pt"
+        for training in TRAININGS[name]
+    ]
+
+
+def models_of_synthesis(wildcards):
+    """The models that synthesize."""
+    return translating_models(wildcards.name, wildcards.seed)
+
+
+def models_of_segmenter(wildcards):
+    """The models that segment: a translator's own, or one trained on these channels."""
+    if wildcards.name in TRANSLATORS:
+        return translating_models(wildcards.name, wildcards.seed)
+    return f"results/{RUN}/segmenters/{wildcards.name}/{wildcards.modality}/{wildcards.channels}/seed{wildcards.seed}/model.pt"
 
 
 def sources_of_synthesis(wildcards):
     """What synthesis runs, the method's file included."""
-    return sources("enrich.synthesize", f"gan.methods.{method_name(wildcards)}")
+    return sources("enrich.synthesize", f"gan.methods.{METHOD[wildcards.name]}")
+
+
+def sources_of_segmentation(wildcards):
+    """What a method's own segmentation runs, the method's file included."""
+    return sources("enrich.segment", f"gan.methods.{METHOD[wildcards.name]}")
 
 
 def index_of(channels):
     """Index of the synthetic channels of a data set; nothing for the real channel alone."""
-    if channels == "single":
+    if channels == "single" or "-cases-" in channels:
         return []
     if channels == "zero":
         return f"results/{RUN}/synthetic/zero/index.csv"
@@ -106,29 +170,36 @@ def synthetic_index(wildcards):
     return index_of(wildcards.channels)
 
 
+def synthetic_option(wildcards, input):
+    """The same as an option."""
+    return ["--synthetic", input.synthetic] if input.synthetic else []
+
+
 def optional(name, value):
     """A command-line option, or nothing where the config leaves it to nnU-Net."""
     return [name, str(value)] if value is not None else []
 
 
 def row_of(wildcards):
-    """The table's row that a data set's channels stand for."""
-    return wildcards.channels.removesuffix(f"-seed{wildcards.seed}")
+    """The table's row that a segmenter on some channels stands for."""
+    name = wildcards.segmenter.removeprefix("segmenters/")
+    for row in ROWS:
+        if (row.segmenter, row.channels(wildcards.seed)) == (name, wildcards.channels):
+            return row.name
+    raise WorkflowError(f"{wildcards.channels} by {name}: found no row, expected one")
 
 
 def all_scores(wildcards):
-    """Scores of every modality, data set and seed."""
+    """Scores of every modality, row and seed."""
+    folders = {row.name: "" if row.segmenter == BY_NNUNET else "segmenters/" for row in ROWS}
     return [
-        f"results/{RUN}/nnunet/{modality}/{channels}/seed{seed}/scores.csv"
+        f"results/{RUN}/{folders[row.name]}{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/scores.csv"
         for modality in MODALITIES
         for seed in config["seeds"]
-        for channels in [
-            *config["controls"],
-            *(f"{name}-seed{seed}" for name in config["methods"]),
-        ]
+        for row in ROWS
     ]
 
 
 def synthetic_of_first_seed(wildcards):
-    """Indexes of every method's synthetic scans, under the first seed."""
-    return [index_of(f"{name}-seed{config['seeds'][0]}") for name in config["methods"]]
+    """Indexes of every translator's synthetic scans, under the first seed."""
+    return [index_of(f"{name}-seed{config['seeds'][0]}") for name in TRANSLATORS]

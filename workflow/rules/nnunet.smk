@@ -23,9 +23,7 @@ rule nnunet_dataset:
     params:
         modalities=MODALITIES,
         target=config["target"],
-        synthetic=lambda wildcards, input: (
-            ["--synthetic", input.synthetic] if input.synthetic else []
-        ),
+        synthetic=synthetic_option,
         kind=lambda wildcards: "zero" if wildcards.channels == "zero" else "synthetic",
         folds=NNUNET["folds"],
     shell:

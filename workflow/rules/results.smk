@@ -5,14 +5,14 @@ rule evaluate:
     """Score one segmenter on the test patients."""
     input:
         scans="results/{run}/scans.csv",
-        predictions="results/{run}/nnunet/{modality}/{channels}/seed{seed}/predictions/index.csv",
+        predictions="results/{run}/{segmenter}/{modality}/{channels}/seed{seed}/predictions/index.csv",
         sources=sources("enrich.score"),
     output:
-        "results/{run}/nnunet/{modality}/{channels}/seed{seed}/scores.csv",
+        "results/{run}/{segmenter}/{modality}/{channels}/seed{seed}/scores.csv",
     log:
-        "results/{run}/logs/evaluate/{modality}_{channels}_seed{seed}.log",
+        "results/{run}/logs/evaluate/{segmenter}/{modality}_{channels}_seed{seed}.log",
     benchmark:
-        "results/{run}/benchmarks/evaluate/{modality}_{channels}_seed{seed}.tsv"
+        "results/{run}/benchmarks/evaluate/{segmenter}/{modality}_{channels}_seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -74,9 +74,9 @@ rule tables:
         runtime="10m",
     params:
         modalities=MODALITIES,
-        methods=ROWS,
+        methods=[row.name for row in ROWS],
         titles=json.dumps(TITLES),
-        labels=json.dumps(LABELS_USED),
+        labels=json.dumps({row.name: row.labels_used for row in ROWS}),
         dataset=(
             "phantom"
             if config["data"]["phantom"] is not None
@@ -112,7 +112,7 @@ rule segmentation_figure:
         runtime="10m",
     params:
         modalities=MODALITIES,
-        methods=ROWS,
+        methods=[row.name for row in ROWS],
         titles=json.dumps(TITLES),
     shell:
         "python -m enrich.figures.segmentation --scores {input.scores:q} --modalities {params.modalities}"
@@ -145,9 +145,9 @@ rule translation_figure:
     params:
         modalities=MODALITIES,
         synthetic=lambda wildcards, input: [
-            f"{n}={i}" for n, i in zip(config["methods"], input.synthetic)
+            f"{n}={i}" for n, i in zip(TRANSLATORS, input.synthetic)
         ],
-        titles=json.dumps(TITLES),
+        titles=json.dumps(TRANSLATOR_TITLES),
     shell:
         "python -m enrich.figures.translation --scans {input.scans:q} --splits {input.splits:q}"
         " --modalities {params.modalities} --synthetic {params.synthetic:q} --titles-json {params.titles:q}"

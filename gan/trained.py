@@ -1,0 +1,87 @@
+"""A trained model, read from its checkpoint."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from gan import checkpoint
+from gan.errors import InputError
+from gan.methods import METHODS
+
+OTHER = "a model of another version"
+
+
+class Trained:
+    """The moving average of a trained model, on the GPU if there is one.
+
+    Attributes:
+        config: with what the training was done: method, settings, seed, patients, hashes.
+        method: the method, of which only the moving average has weights.
+        modalities: names of the modalities that it was trained on, in order.
+        image_size: height and width of the slices in pixels.
+        device: where it computes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Load `model.pt` or a checkpoint.
+
+        Raises:
+            InputError: the file is missing, broken or of another kind.
+        """
+        state = checkpoint.load(path)
+        try:
+            self.config: dict[str, Any] = state["config"]
+            self.modalities: list[str] = self.config["modalities"]
+            self.image_size: int = self.config["image_size"]
+            self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            kind = METHODS[self.config["method"]]
+            with torch.device("meta"):  # the weights come from the checkpoint
+                self.method = kind(
+                    len(self.modalities), self.image_size, replace(kind.paper, **self.config["settings"])
+                )
+                model = AveragedModel(self.method.model)
+            model.load_state_dict(state["averaged"], assign=True)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise InputError(path, OTHER, "one that this version trained") from error
+        self._model = model.module.to(self.device).eval()
+
+    @property
+    def directions(self) -> list[tuple[str, str]]:
+        """The (source, target) modalities between which it translates."""
+        return self.method.scope.directions(self.modalities) if self.method.translates else []
+
+    def translate(self, image: Tensor, source: str, target: str) -> Tensor:
+        """Translate slices (B, 1, S, S), or volumes (B, 1, D, S, S), in [-1, 1]; the result is on the CPU."""
+        kinds = (self._kind(image, name) for name in (source, target))
+        with torch.inference_mode():
+            return self.method.translate(self._model, image.to(self.device, torch.float32), *kinds).cpu()
+
+    def segment(self, image: Tensor, source: str) -> Tensor:
+        """Segment slices (B, C, S, S), or volumes (B, 1, D, S, S), in [-1, 1]: probabilities, on the CPU."""
+        with torch.inference_mode():
+            kind = self._kind(image, source)
+            return self.method.segment(self._model, image.to(self.device, torch.float32), kind).cpu()
+
+    def _kind(self, image: Tensor, name: str) -> Tensor:
+        return torch.full((len(image),), self.modalities.index(name), device=self.device)
+
+
+def load_model(path: Path, method: str, into: nn.Module) -> None:
+    """Fill a network with the model that the training of `method` left in a checkpoint.
+
+    Raises:
+        InputError: the file is missing, broken, of another kind or method, or of networks of another size.
+    """
+    state = checkpoint.load(path)
+    if state["config"]["method"] != method:
+        raise InputError(path, f"a model of {state['config']['method']}", f"one of {method}")
+    prefix = "module."
+    weights = {name[len(prefix) :]: value for name, value in state["averaged"].items() if name.startswith(prefix)}
+    try:
+        into.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(path, "networks of another size", "the modalities and the width of this training") from error

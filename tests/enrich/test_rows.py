@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from enrich.config import resolve
+from enrich.rows import rows
+from gan.errors import InputError
+
+GIVEN = {
+    "data": {"reader": "chaos", "phantom": {}},
+    "modalities": ["ct", "t1"],
+    "target": "liver",
+    "controls": ["single"],
+}
+SOURCE = Path("study.yaml")
+
+
+def rows_of(**keys):
+    return {row.name: row for row in rows(resolve(GIVEN | keys, SOURCE))}
+
+
+def test_a_translator_has_one_row():
+    found = rows_of(methods={"stargan": {}, "thin": {"method": "targan"}})
+    assert list(found) == ["single", "stargan", "thin"]
+    assert (found["stargan"].title, found["thin"].title) == ("StarGAN", "thin")
+    assert {row.segmenter for row in found.values()} == {"nnunet"}
+    assert [row.channels(3) for row in found.values()] == ["single", "stargan-seed3", "thin-seed3"]
+    assert [row.labels_used for row in found.values()] == ["–", "none", "all modalities"]
+
+
+def test_a_method_that_segments_has_its_own_row_and_a_twin_with_nnunet():
+    found = rows_of(methods={"uagan": {}})
+    assert list(found) == ["single", "uagan", "uagan-nnunet"]
+    own, twin = found["uagan"], found["uagan-nnunet"]
+    assert (own.segmenter, own.channels(0), own.title) == ("uagan", "single", "UAGAN")
+    assert (twin.segmenter, twin.channels(0), twin.title) == ("nnunet", "uagan-seed0", "UAGAN + nnU-Net")
+
+
+def test_compositions():
+    found = rows_of(
+        methods={"stargan": {}, "segan": {}},
+        compositions={
+            "stargan-segan": {"translator": "stargan", "segmenter": "segan"},
+            "ada": {"translator": "stargan", "use": "cases"},
+        },
+    )
+    assert list(found) == ["single", "stargan", "segan", "stargan-segan", "ada"]
+    assert (found["segan"].segmenter, found["segan"].channels(1)) == ("segan", "single")
+    together, ada = found["stargan-segan"], found["ada"]
+    assert (together.segmenter, together.channels(1), together.title) == ("segan", "stargan-seed1", "StarGAN + SegAN")
+    assert (ada.segmenter, ada.channels(1), ada.title) == ("nnunet", "stargan-cases-seed1", "ADA of StarGAN")
+
+
+def test_labels_used_follow_the_keys_that_turn_them_off():
+    found = rows_of(
+        methods={
+            "off": {"method": "csgan", "weights": {"shape": 0}},
+            "half": {"method": "csgan"},
+            "thin": {"method": "targan", "target_stream": False},
+        }
+    )
+    assert [found[name].labels_used for name in ("off", "half", "thin")] == ["none", "all modalities", "none"]
+
+
+@pytest.mark.parametrize(
+    ("compositions", "message"),
+    [
+        ({"x": {"translator": "nobody"}}, "compositions.x.translator: found nobody, expected one of stargan"),
+        ({"x": {"translator": "segan"}}, "compositions.x.translator: found segan"),
+        ({"x": {"translator": "stargan", "segmenter": "targan"}}, "x.segmenter: found targan, expected one of nnunet"),
+        ({"x": {"translator": "stargan", "segmenter": "segan", "use": "cases"}}, "expected nnunet"),
+        ({"stargan": {"translator": "stargan"}}, "found the name of a method"),
+    ],
+)
+def test_a_composition_of_nothing_is_named(compositions, message):
+    with pytest.raises(InputError, match=message):
+        rows_of(methods={"stargan": {}, "segan": {}}, compositions=compositions)
+
+
+def test_what_is_no_method_of_a_study():
+    with pytest.raises(InputError, match="found method conditional_segmentor, expected one of targan"):
+        rows_of(methods={"conditional_segmentor": {}})
