@@ -1,6 +1,7 @@
 """Raw scans, read and checked, as one NIfTI each: `scans.csv` and the folder `scans` beside it."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,23 +11,28 @@ import pandas as pd
 from tqdm import tqdm
 
 from enrich import index, volume
+from enrich.correction import Correction, correct
 from enrich.datasets import READERS
 from enrich.scan import Scan
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
+NONE = Correction()
 
-def prepare(scans: Sequence[Scan], target: str, folder: Path, workers: int) -> pd.DataFrame:
+
+def prepare(
+    scans: Sequence[Scan], target: str, folder: Path, workers: int, correction: Correction = NONE
+) -> pd.DataFrame:
     """Write every scan's image, and its label map where it has one, to `folder`; return the rows of `scans.csv`.
 
-    Images keep their grid and intensities, as int16 where that is exact and as float32 elsewhere. Label maps hold 1 for
-    the target and 0 for everything else.
+    Images keep their grid and intensities, but for what `correction` says, as int16 where that is exact and as float32
+    elsewhere. Label maps hold 1 for the target and 0 for everything else.
 
     Raises:
         InputError: whatever reading a scan raises, or a scan whose structures do not include the target.
     """
     jobs = joblib.Parallel(n_jobs=workers, return_as="generator")(
-        joblib.delayed(_prepare_one)(scan, target, folder) for scan in scans
+        joblib.delayed(_prepare_one)(scan, target, folder, correction) for scan in scans
     )
     return pd.DataFrame(tqdm(jobs, "prepare", len(scans), disable=None))
 
@@ -48,10 +54,10 @@ def select(scans: Sequence[Scan], modalities: Sequence[str], where: Path) -> lis
     return selected
 
 
-def _prepare_one(scan: Scan, target: str, folder: Path) -> dict[str, object]:
+def _prepare_one(scan: Scan, target: str, folder: Path, correction: Correction) -> dict[str, object]:
     if target not in scan.structures:
         raise InputError(scan.path, f"the structures {', '.join(scan.structures)}", f"the target {target}")
-    image, label = scan.read()
+    image, label = correct(*scan.read(), scan.modality, correction, scan.path)
     stem = f"{scan.case}_{scan.modality}"
     image_path = folder / f"{stem}.nii.gz"
     volume.write(image.with_array(volume.compact(image.array)), image_path)
@@ -86,13 +92,14 @@ def main() -> None:
     parser.add_argument("--release")
     parser.add_argument("--modalities", nargs="+", required=True)
     parser.add_argument("--target", required=True)
+    parser.add_argument("--correction", type=json.loads, default={}, help="the config's key correction, as JSON")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="scans.csv")
     arguments = parser.parse_args()
     scans = list(READERS[arguments.reader](arguments.folder, arguments.release))
     selected = select(scans, arguments.modalities, arguments.folder)
     with publish_folder(arguments.output.parent / "scans") as folder:
-        rows = prepare(selected, arguments.target, folder, arguments.workers)
+        rows = prepare(selected, arguments.target, folder, arguments.workers, Correction(**arguments.correction))
     index.write(rows, arguments.output)
 
 

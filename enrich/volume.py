@@ -87,6 +87,28 @@ def require_same_grid(path: Path, found: Volume, expected: Volume) -> None:
         raise InputError(path, f"a grid of {describe_grid(found)}", f"{describe_grid(expected)}")
 
 
+def crop(volume: Volume, box: tuple[slice, ...]) -> Volume:
+    """Return the part of a volume in a `box` of its array, (Z, Y, X), where it lies."""
+    start = np.array([part.indices(size)[0] for part, size in zip(box, volume.array.shape, strict=True)][::-1])
+    shift = np.array(volume.direction).reshape(3, 3) @ (start * volume.spacing_mm)
+    origin = tuple(float(value) for value in np.array(volume.origin_mm) + shift)
+    return replace(volume, array=np.ascontiguousarray(volume.array[box]), origin_mm=origin)
+
+
+def n4(volume: Volume, inside: NDArray[np.bool_], shrink: int) -> Volume:
+    """Divide a volume by its bias field, estimated by N4ITK on every `shrink`-th voxel `inside`; as float32.
+
+    Source: Tustison et al., N4ITK: improved N3 bias correction, IEEE TMI 2010; SimpleITK's defaults.
+    """
+    image = _to_sitk(replace(volume, array=volume.array.astype(np.float32)))
+    mask = _to_sitk(replace(volume, array=inside.astype(np.uint8)))
+    factors = [min(shrink, size) for size in image.GetSize()]
+    estimate = sitk.N4BiasFieldCorrectionImageFilter()
+    estimate.Execute(sitk.Shrink(image, factors), sitk.Shrink(mask, factors))
+    field = np.exp(sitk.GetArrayFromImage(estimate.GetLogBiasFieldAsImage(image)))
+    return replace(volume, array=volume.array.astype(np.float32) / field)
+
+
 def reorient(volume: Volume, orientation: str) -> Volume:
     """Flip and permute the axes towards `orientation`; no voxel is interpolated."""
     return _from_sitk(sitk.DICOMOrient(_to_sitk(volume), orientation))

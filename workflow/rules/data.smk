@@ -52,9 +52,11 @@ rule prepare:
         folder=raw_folder(),
         modalities=MODALITIES,
         target=config["target"],
+        correction=json.dumps(config["correction"]),
     shell:
         "python -m enrich.prepare --reader {params.reader} {params.release} --folder {params.folder:q}"
-        " --modalities {params.modalities} --target {params.target} --workers {threads} --output {output:q}"
+        " --modalities {params.modalities} --target {params.target} --correction {params.correction:q}"
+        " --workers {threads} --output {output:q}"
         " > {log:q} 2>&1"
 
 
