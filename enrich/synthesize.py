@@ -5,16 +5,13 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 from tqdm import tqdm
 
 from enrich import index, volume
-from enrich.axial import to_axial
-from enrich.gan_grid import from_gan_grid, to_gan_grid
-from enrich.intensity import AIR_HU, Intensity, denormalize, stored_range
+from enrich.intensity import AIR_HU, Intensity, stored_range
 from enrich.modality import is_ct
+from enrich.translate import read_planes
 from gan.errors import run
 from gan.files import publish_folder, sha256
 from gan.translator import Translator
@@ -35,16 +32,9 @@ def synthesize(
         translator: the trained models.
         intensity: as in the training.
     """
-    source = volume.read(path)
-    axial, _ = to_axial(source, row, intensity, path)
-    images = to_gan_grid(axial.array, translator.image_size, -1)
-    inside = create_nonzero_mask(source.array[None])
-    for target in (target for origin, target in translator.directions if origin == row["modality"]):
-        fakes = translator.translate(images[:, None], row["modality"], target)[:, 0]
-        planes = denormalize(from_gan_grid(fakes, axial.array.shape[1:]), target, intensity)
-        synthetic = volume.reorient(axial.with_array(planes), source.orientation)
-        volume.require_same_grid(path, synthetic, source)
-        yield target, source.with_array(np.where(inside, synthetic.array, np.int16(0)))
+    planes, source = read_planes(path, row, translator.image_size, intensity), row["modality"]
+    for target in (target for origin, target in translator.directions if origin == source):
+        yield target, planes.translated(translator, source, target).stored(target, intensity)
 
 
 def write_synthetic(scans_csv: Path, models: Sequence[Path], intensity: Intensity, folder: Path) -> pd.DataFrame:

@@ -1,12 +1,15 @@
 """Network parts that two or more methods share."""
 
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.errors import InputError
+
+N = TypeVar("N", bound=nn.Module)
 
 
 def with_modality(image: Tensor, modality: Tensor, modalities: int) -> Tensor:
@@ -15,32 +18,63 @@ def with_modality(image: Tensor, modality: Tensor, modalities: int) -> Tensor:
     return torch.cat([image, maps.expand(-1, -1, *image.shape[2:])], dim=1)
 
 
+def he_initialized(network: N) -> N:
+    """Draw the weights of a network's convolutions, not of the transposed ones, as He does, biases 0; return it.
+
+    Normal with variance 2 / fan-in (He et al., ICCV 2015, eq. 10).
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
+
+
+def normal_initialized(network: N) -> N:
+    """Draw the weights of a network's convolutions from N(0, 0.02²), as CycleGAN does, biases 0; return it."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, std=0.02)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
+
+
 class PatchCritic(nn.Module):
     """StarGAN's discriminator (Choi et al., CVPR 2018, table 5): a score per patch and one classification per slice.
 
-    Six 4×4 convolutions of stride 2 without normalization, `width` to 32·`width` channels; a 3×3 head for the score of
-    each 64×64 patch; a head as large as the remaining map for the `classes` logits.
+    `levels` 4×4 convolutions of stride 2 without normalization, `width` channels and then twice as many each; a 3×3
+    head for the score of each patch, 64×64 with six levels; a head as large as the remaining map for the `classes`
+    logits, absent where there are none.
     """
 
-    STRIDE = 64
+    def __init__(
+        self, image_size: int, width: int, classes: int, inputs: int = 1, levels: int = 6, first_slope: float = 0.01
+    ) -> None:
+        """Build the critic of (B, `inputs`, `image_size`, `image_size`) images.
 
-    def __init__(self, image_size: int, width: int, classes: int) -> None:
-        """Build the critic of (B, 1, `image_size`, `image_size`) images.
+        `first_slope` is the first convolution's, of leaky ReLU below 0; all others' is 0.01.
 
         Raises:
-            InputError: `image_size` is not a multiple of 64.
+            InputError: `image_size` is not a multiple of a patch, 2 to the power of `levels`.
         """
         super().__init__()
-        if image_size < self.STRIDE or image_size % self.STRIDE:
-            raise InputError("image_size", image_size, f"a multiple of {self.STRIDE} pixels")
-        channels = [1, *(width * 2**level for level in range(6))]
+        patch = 2**levels
+        if image_size < patch or image_size % patch:
+            raise InputError("image_size", image_size, f"a multiple of {patch} pixels")
+        channels = [inputs, *(width * 2**level for level in range(levels))]
         self.body = nn.Sequential()
-        for before, after in pairwise(channels):
-            self.body += nn.Sequential(nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.01))
+        for level, (before, after) in enumerate(pairwise(channels)):
+            slope = 0.01 if level else first_slope
+            self.body += nn.Sequential(nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(slope))
         self.score = nn.Conv2d(channels[-1], 1, 3, padding=1, bias=False)
-        self.kind = nn.Conv2d(channels[-1], classes, image_size // self.STRIDE, bias=False)
+        self.kind = nn.Conv2d(channels[-1], classes, image_size // patch, bias=False) if classes else None
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scores (B, 1, H/64, W/64), higher for real, and logits (B, classes), both float32."""
+        """Return scores (B, 1, H/patch, W/patch), higher for real, and logits (B, classes), both float32."""
         features = self.body(image)
-        return self.score(features).float(), self.kind(features).flatten(1).float()
+        score = self.score(features).float()
+        if self.kind is None:
+            return score, score.new_zeros(len(score), 0)
+        return score, self.kind(features).flatten(1).float()

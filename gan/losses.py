@@ -1,8 +1,10 @@
 """Loss functions that two or more methods share."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -23,3 +25,25 @@ def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tens
     with torch.autocast(mixed.device.type, enabled=False):
         (gradient,) = torch.autograd.grad(score(mixed).sum(), mixed, create_graph=True)
     return mean((gradient.flatten(1).norm(dim=1) - 1).square())
+
+
+def classification(logits: Tensor, label: Tensor, kind: Literal["softmax", "bce"]) -> Tensor:
+    """Return the mean over slices of the classification loss of `logits` (B, classes) for `label` (B,).
+
+    softmax: −log of the label's probability; bce: the binary cross-entropies, summed over the classes.
+    """
+    if kind == "softmax":
+        return mean(F.cross_entropy(logits, label, reduction="none"))
+    wanted = F.one_hot(label, logits.shape[1]).to(logits.dtype)
+    return mean(F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=1))
+
+
+def soft_dice(probability: Tensor, mask: Tensor) -> Tensor:
+    """Return 1 − the mean over slices of (2·Σpy + 1) / (Σp + Σy + 1), the sums over a slice's pixels.
+
+    Args:
+        probability: p, (B, 1, H, W) in [0, 1].
+        mask: y, of the same shape; where a slice has no target, it scores 1 / (Σp + 1).
+    """
+    p, y = probability.flatten(1), mask.flatten(1)
+    return 1 - ((2 * (p * y).sum(dim=1) + 1) / (p.sum(dim=1) + y.sum(dim=1) + 1)).mean()

@@ -1,10 +1,10 @@
 """Trained models that segment by themselves."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gan.errors import InputError
@@ -33,13 +33,17 @@ class Segmenter:
             if part.image_size != self.image_size:
                 raise InputError(path, f"image_size {part.image_size}", self.image_size)
 
-    def segment(self, images: NDArray[np.float32], modality: str, batch_size: int = 16) -> NDArray[np.float32]:
+    def segment(
+        self, images: NDArray[np.float32], modality: str, batch_size: int = 16, slice_over_pixel: float = 1.0
+    ) -> NDArray[np.float32]:
         """Return the probability of the target in slices, (N, S, S) in [0, 1].
 
         Args:
-            images: (N, C, S, S) in [-1, 1], C being 1, or the channels that the model was trained on.
+            images: (N, C, S, S) in [-1, 1], C being 1, or the channels that the model was trained on; for a method of
+                volumes, all of a scan in order.
             modality: of the first channel.
             batch_size: slices at once.
+            slice_over_pixel: distance of the slices over the edge of a pixel, for a method of volumes.
 
         Raises:
             InputError: a modality that no model knows, or slices of another size.
@@ -51,8 +55,7 @@ class Segmenter:
         if images.shape[2:] != (self.image_size, self.image_size):
             raise InputError("slices", f"shape {images.shape}", f"(N, C, {self.image_size}, {self.image_size})")
         probability = np.zeros((len(images), self.image_size, self.image_size), np.float32)
-        for start in range(0, len(images), batch_size):
-            image = torch.from_numpy(images[start : start + batch_size])
-            for part in parts:
-                probability[start : start + batch_size] += part.segment(image, modality)[:, 0].numpy() / len(parts)
+        for part in parts:
+            work = partial(part.segment, source=modality)
+            probability += part.on_slices(work, images, batch_size, slice_over_pixel)[:, 0] / len(parts)
         return probability

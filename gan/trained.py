@@ -1,16 +1,21 @@
 """A trained model, read from its checkpoint."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from gan import checkpoint
 from gan.errors import InputError
 from gan.methods import METHODS
+from gan.volumes import through_volume
 
 OTHER = "a model of another version"
 
@@ -65,6 +70,30 @@ class Trained:
         with torch.inference_mode():
             kind = self._kind(image, source)
             return self.method.segment(self._model, image.to(self.device, torch.float32), kind).cpu()
+
+    def on_slices(
+        self, work: Callable[[Tensor], Tensor], images: NDArray[np.float32], batch_size: int, slice_over_pixel: float
+    ) -> NDArray[np.float32]:
+        """Return what `work`, a direction of `translate` or `segment`, makes of a stack of slices.
+
+        A method of volumes works on the whole stack at once, as one volume.
+
+        Args:
+            work: (B, C, S, S) to (B, 1, S, S), or (1, 1, D, S, S) to the same shape.
+            images: (N, C, S, S), a scan's in order.
+            batch_size: slices at once.
+            slice_over_pixel: distance of the slices over the edge of a pixel.
+
+        Returns:
+            (N, 1, S, S).
+        """
+        if self.method.dimensions == 3:
+            work, batch_size = partial(through_volume, work, slice_over_pixel), max(1, len(images))
+        made = np.empty((len(images), 1, *images.shape[2:]), np.float32)
+        for start in range(0, len(images), batch_size):
+            part = slice(start, start + batch_size)
+            made[part] = work(torch.from_numpy(images[part])).numpy()
+        return made
 
     def _kind(self, image: Tensor, name: str) -> Tensor:
         return torch.full((len(image),), self.modalities.index(name), device=self.device)

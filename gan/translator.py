@@ -1,10 +1,10 @@
 """Trained translators, composed to cover every direction between some modalities."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gan.errors import InputError
@@ -34,15 +34,21 @@ class Translator:
                 raise InputError(path, f"image_size {part.image_size}", self.image_size)
 
     def translate(
-        self, images: NDArray[np.float32], source: str, target: str, batch_size: int = 16
+        self,
+        images: NDArray[np.float32],
+        source: str,
+        target: str,
+        batch_size: int = 16,
+        slice_over_pixel: float = 1.0,
     ) -> NDArray[np.float32]:
         """Translate slices of modality `source` to modality `target`.
 
         Args:
-            images: (N, 1, S, S) in [-1, 1].
+            images: (N, 1, S, S) in [-1, 1]; for a method of volumes, all of a scan in order.
             source: a modality.
             target: a modality.
             batch_size: slices at once.
+            slice_over_pixel: distance of the slices over the edge of a pixel, for a method of volumes.
 
         Returns:
             (N, 1, S, S) in [-1, 1].
@@ -56,8 +62,5 @@ class Translator:
         if images.shape[1:] != (1, self.image_size, self.image_size):
             raise InputError("slices", f"shape {images.shape}", f"(N, 1, {self.image_size}, {self.image_size})")
         part = self.directions[source, target]
-        translated = np.empty_like(images, dtype=np.float32)
-        for start in range(0, len(images), batch_size):
-            image = torch.from_numpy(images[start : start + batch_size])
-            translated[start : start + batch_size] = part.translate(image, source, target)
-        return translated
+        work = partial(part.translate, source=source, target=target)
+        return part.on_slices(work, images, batch_size, slice_over_pixel)

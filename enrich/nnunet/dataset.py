@@ -1,4 +1,4 @@
-"""nnU-Net's raw dataset: the real channel and the added ones, named by path; no voxel is copied."""
+"""nnU-Net's raw dataset: the real channel and the added ones, or further cases, by path; no voxel is copied."""
 
 import argparse
 import json
@@ -71,8 +71,36 @@ def cases(scans: Path, modality: str, synthetic: Path | None, added: Sequence[st
         yield Case(row["case"], row["patient"], images, label)
 
 
-def draw_folds(training: Sequence[Case], seed: int) -> list[dict[str, list[str]]]:
+def further_cases(cases_csv: Path, modality: str, real: Sequence[Case], patients: set[str]) -> list[Case]:
+    """Return the cases that `enrich.cases` made for a modality, in the order of their index.
+
+    Raises:
+        InputError: a case of another modality, of nobody in `patients` or under the name of a `real` case, or a file
+            that is missing, is not the one that was indexed, or has a label on another grid.
+    """
+    found = []
+    names = {case.name for case in real}
+    for row in index.read(cases_csv, index.CASES).to_dict("records"):
+        name = row["case"]
+        if row["target"] != modality:
+            raise InputError(cases_csv, f"case {name} for {row['target']}", modality)
+        if row["patient"] not in patients:
+            raise InputError(cases_csv, f"case {name} of patient {row['patient']}", "a patient who trains")
+        if name in names:
+            raise InputError(cases_csv, f"another case {name}", "a name of its own")
+        names.add(name)
+        image = index.file_of(cases_csv, row["image"], row["sha256"])
+        label = index.file_of(cases_csv, row["label"], row["label_sha256"])
+        volume.require_same_grid(label, volume.read_grid(label), volume.read_grid(image))
+        found.append(Case(name, row["patient"], [image], label))
+    return found
+
+
+def draw_folds(training: Sequence[Case], seed: int, synthetic: Sequence[Case] = ()) -> list[dict[str, list[str]]]:
     """Draw nnU-Net's `splits_final.json`: five folds in which all cases of a patient are on one side.
+
+    The patients of `training` are divided, whatever the synthetic cases are. A synthetic case trains unless its patient
+    is held out, and validates never.
 
     Raises:
         InputError: fewer patients than folds.
@@ -83,7 +111,7 @@ def draw_folds(training: Sequence[Case], seed: int) -> list[dict[str, list[str]]
     order = np.random.default_rng(seed).permutation(patients)
     return [
         {
-            "train": sorted(case.name for case in training if case.patient not in held_out),
+            "train": sorted(case.name for case in (*training, *synthetic) if case.patient not in held_out),
             "val": sorted(case.name for case in training if case.patient in held_out),
         }
         for held_out in np.array_split(order, FOLDS)
@@ -91,24 +119,31 @@ def draw_folds(training: Sequence[Case], seed: int) -> list[dict[str, list[str]]
 
 
 def write(
-    folder: Path, training: Sequence[Case], test: Sequence[Case], header: dict[str, object], seed: int | None
+    folder: Path,
+    training: Sequence[Case],
+    test: Sequence[Case],
+    header: dict[str, object],
+    seed: int | None,
+    synthetic: Sequence[Case] = (),
 ) -> None:
     """Write a raw dataset folder, complete or not at all.
 
     Args:
         folder: `DatasetXXX_Name`; what was there is replaced.
-        training: cases of the `dataset` map, all labelled.
+        training: real cases of the `dataset` map, all labelled.
         test: cases that are in `imagesTs` only, as relative links.
         header: further keys of `dataset.json`.
         seed: of the folds; None writes no folds.
+        synthetic: further cases of the `dataset` map, which `synthetic_cases` names; all labelled.
     """
     dataset = {
         case.name: {"images": [_relative(image, folder) for image in case.images], "label": _relative(label, folder)}
-        for case in training
+        for case in (*training, *synthetic)
         if (label := case.label) is not None
     }
     counts = {"numTraining": len(dataset), "file_ending": FILE_ENDING, "test_cases": [case.name for case in test]}
-    folds = None if seed is None else draw_folds(training, seed)
+    named = {"synthetic_cases": [case.name for case in synthetic]} if synthetic else {}
+    folds = None if seed is None else draw_folds(training, seed, synthetic)
     with publish_folder(folder) as temporary:
         images = temporary / "imagesTs"
         images.mkdir()
@@ -117,7 +152,7 @@ def write(
                 (images / f"{case.name}_{number:04d}{FILE_ENDING}").symlink_to(_relative(image, folder / "imagesTs"))
         if folds is not None:
             (temporary / "splits_final.json").write_text(json.dumps(folds, indent=2) + "\n")
-        content = header | counts | {"dataset": dataset}
+        content = header | counts | named | {"dataset": dataset}
         (temporary / "dataset.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
@@ -133,7 +168,9 @@ def main() -> None:
     parser.add_argument("--modality", required=True, help="modality of the real channel")
     parser.add_argument("--modalities", nargs="+", required=True, help="all modalities, in the order of the channels")
     parser.add_argument("--target", required=True, help="name of the structure that label 1 is")
-    parser.add_argument("--synthetic", type=Path, help="index of the synthetic images; none: the real channel alone")
+    enriched = parser.add_mutually_exclusive_group()  # of neither: the real channel alone
+    enriched.add_argument("--synthetic", type=Path, help="index of synthetic images, as further channels")
+    enriched.add_argument("--cases", type=Path, help="index of enrich.cases, as further training cases")
     parser.add_argument("--kind", choices=["synthetic", "zero"], default="synthetic", help="names the added channels")
     parser.add_argument("--folds", nargs="+", choices=["all", *map(str, range(FOLDS))], default=["all"])
     parser.add_argument("--output", type=Path, required=True, help="…/raw/Dataset001_enriched/dataset.json")
@@ -141,7 +178,8 @@ def main() -> None:
     added = [name for name in arguments.modalities if name != arguments.modality] if arguments.synthetic else []
     everyone = list(cases(arguments.scans, arguments.modality, arguments.synthetic, added))
     sets = splits.read(arguments.splits)
-    training = [case for case in everyone if case.label and case.patient in {*sets.train, *sets.watch}]
+    patients = {*sets.train, *sets.watch}
+    training = [case for case in everyone if case.label and case.patient in patients]
     if not training:
         raise InputError(arguments.splits, f"no labelled {arguments.modality} scan to train", "at least one")
     header = {
@@ -150,12 +188,13 @@ def main() -> None:
         "provenance": {
             f"{name}_sha256": sha256(path)
             for name, path in vars(arguments).items()
-            if name in ("scans", "splits", "synthetic") and path is not None
+            if name in ("scans", "splits", "synthetic", "cases") and path is not None
         },
     }
     test = [case for case in everyone if case.label and case.patient in sets.test]
     seed = None if arguments.folds == ["all"] else FOLD_SEED
-    write(arguments.output.parent, training, test, header, seed)
+    further = further_cases(arguments.cases, arguments.modality, everyone, patients) if arguments.cases else []
+    write(arguments.output.parent, training, test, header, seed, further)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
+from enrich import index
 from enrich.nnunet import environment
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
@@ -20,6 +22,7 @@ def preprocess(
     gpu_memory_gb: float | None = None,
     foreground_samples: int = FOREGROUND_SAMPLES,
     workers: int = 1,
+    plans_of: Path | None = None,
 ) -> None:
     """Write a preprocessed dataset folder and its `preprocessed.json`, complete or not at all.
 
@@ -31,9 +34,11 @@ def preprocess(
         gpu_memory_gb: what the network may take; None for the planner's own.
         foreground_samples: voxels drawn for the intensity statistics, over all cases.
         workers: processes; 1 works in this one.
+        plans_of: `preprocessed.json` of another dataset of the same channels and labels, whose fingerprint and plans
+            are taken over, so that its networks fit; the planner's three settings then have no say.
 
     Raises:
-        InputError: no such dataset, planner or configuration, or a folder with another name.
+        InputError: no such dataset, planner or configuration, a folder with another name, or no plans to take over.
     """
     if not dataset.is_file():
         raise InputError(dataset, "no such file", "dataset.json of an nnU-Net dataset")
@@ -43,7 +48,10 @@ def preprocess(
     with publish_folder(folder) as temporary:
         environment.configure(1, raw=dataset.parent.parent, preprocessed=temporary)
         with environment.pools_of_threads() if workers == 1 else nullcontext():
-            identifier = _plan(name, planner, gpu_memory_gb, foreground_samples, workers)
+            if plans_of is None:
+                identifier = _plan(name, planner, gpu_memory_gb, foreground_samples, workers)
+            else:
+                identifier = _take_plans(plans_of, dataset, temporary / name)
             cases = _preprocess(name, temporary / name, identifier, configuration, workers)
         for path in (temporary / name).iterdir():
             path.rename(temporary / path.name)
@@ -77,6 +85,27 @@ def _plan(name: str, planner: str, gpu_memory_gb: float | None, foreground_sampl
     return str(identifier)
 
 
+def _take_plans(plans_of: Path, dataset: Path, folder: Path) -> str:
+    """Fill `folder` with what planning would have left there, of which fingerprint and plans are another dataset's."""
+    if not plans_of.is_file():
+        raise InputError(plans_of, "no such file", "preprocessed.json of the dataset whose plans to take over")
+    if plans_of.parent.name != folder.name:
+        raise InputError(plans_of.parent, f"the name {plans_of.parent.name}", folder.name)
+    summary = json.loads(plans_of.read_text())
+    plans = index.file_of(plans_of, f"{summary['plans']}.json", summary["plans_sha256"])
+    planned = index.file_of(plans_of, "dataset.json", summary["dataset_sha256"])
+    ours, theirs = (json.loads(path.read_text()) for path in (dataset, planned))
+    for key in ("channel_names", "labels"):
+        if ours[key] != theirs[key]:
+            raise InputError(dataset, f"{key} {ours[key]}", f"{theirs[key]} as in {planned}")
+    folder.mkdir()
+    splits = dataset.with_name("splits_final.json")
+    fingerprint = plans.with_name("dataset_fingerprint.json")
+    for path in (plans, fingerprint, dataset, *([splits] if splits.is_file() else [])):
+        shutil.copy(path, folder)
+    return str(summary["plans"])
+
+
 def _preprocess(name: str, folder: Path, identifier: str, configuration: str, workers: int) -> dict[str, str]:
     from nnunetv2.experiment_planning.plan_and_preprocess_api import preprocess_dataset
     from nnunetv2.utilities.dataset_name_id_conversion import convert_dataset_name_to_id
@@ -99,6 +128,9 @@ def main() -> None:
     parser.add_argument("--foreground-samples", type=int, default=FOREGROUND_SAMPLES)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument(
+        "--plans-of", type=Path, help="preprocessed.json of another dataset: its plans are taken over, none are made"
+    )
+    parser.add_argument(
         "--output", type=Path, required=True, help="…/preprocessed/Dataset001_enriched/preprocessed.json"
     )
     arguments = parser.parse_args()
@@ -110,6 +142,7 @@ def main() -> None:
         arguments.gpu_memory_gb,
         arguments.foreground_samples,
         arguments.workers,
+        arguments.plans_of,
     )
 
 

@@ -26,6 +26,7 @@ def train(
     checkpoint_every: int = CHECKPOINT_EVERY,
     augmentation_workers: int = AUGMENTATION_WORKERS,
     seed: int = 0,
+    pretrained: Path | None = None,
 ) -> Path:
     """Train one fold, or go on with a training of the same settings that was interrupted; return its final checkpoint.
 
@@ -40,12 +41,15 @@ def train(
         checkpoint_every: epochs from one checkpoint to the next.
         augmentation_workers: processes that augment; 0 augments in this one, the only repeatable way.
         seed: of weights, patches and augmentation.
+        pretrained: the checkpoint whose weights it starts from, of the same fold and plans; None for random ones.
 
     Raises:
-        InputError: no preprocessed dataset, folds or trainer of that name.
+        InputError: no preprocessed dataset, folds or trainer of that name, or no such checkpoint to start from.
     """
     if not preprocessed.is_file():
         raise InputError(preprocessed, "no such file", "a preprocessed nnU-Net dataset")
+    if pretrained is not None and not pretrained.is_file():
+        raise InputError(pretrained, "no such file", "a checkpoint to start from")
     folder = preprocessed.parent
     if fold != "all" and not (folder / "splits_final.json").is_file():
         raise InputError(folder / "splits_final.json", "no such file", f"the folds of which {fold} is one")
@@ -67,7 +71,8 @@ def train(
         "validation_iterations": validation_iterations,
         "augmentation_workers": augmentation_workers,
         "seed": seed,
-        "code_sha256": [sha256(Path(__file__).with_name(name)) for name in ("train.py", "trainer.py")],
+        "pretrained_sha256": sha256(pretrained) if pretrained else None,
+        "code_sha256": [sha256(Path(__file__).with_name(name)) for name in ("train.py", "trainer.py", "loader.py")],
         "versions": {name: version(name) for name in ("nnunetv2", "torch")},
     }
     model = results / folder.name / f"{trainer}__{summary['plans']}__{summary['configuration']}"
@@ -92,6 +97,8 @@ def train(
     torch.backends.cudnn.benchmark = device.type == "cuda"
     if resume:
         training.load_checkpoint(str(latest))
+    elif pretrained is not None:
+        training.load_pretrained(pretrained)
     training.run_training()
     return output / "checkpoint_final.pth"
 
@@ -113,6 +120,7 @@ def main() -> None:
         "--augmentation-workers", type=int, default=AUGMENTATION_WORKERS, help="0 augments in this process: repeatable"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pretrained", type=Path, help="checkpoint_final.pth of the same fold, whose weights it tunes")
     train(**vars(parser.parse_args()))
 
 

@@ -1,15 +1,20 @@
 """nnU-Net's trainers made repeatable, resumable and atomic; importing this imports nnU-Net."""
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from batchgeneratorsv2.transforms.noise import gaussian_blur
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as stock
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch._dynamo import OptimizedModule
 
 from enrich.nnunet.environment import pools_of_threads
+from enrich.nnunet.loader import HalfSynthetic
+from gan.errors import InputError
 from gan.files import publish
 
 
@@ -17,7 +22,8 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
     """What is added to an nnU-Net trainer, of which nothing else changes.
 
     Every epoch starts from a seed of its own, so that a resumed training equals an uninterrupted one: bit for bit on a
-    CPU, with as many threads, augmented in this process.
+    CPU, with as many threads, augmented in this process. Where `dataset.json` names synthetic cases, they are half of
+    every training batch, and nothing is validated on them.
 
     Attributes:
         seed: of weights, patches and augmentation.
@@ -32,6 +38,47 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
         self.save_every = self.num_epochs + 1  # never: nnU-Net's own comes before the epoch's best is known
         _seed(self.seed, 0)
         super().initialize()
+
+    def load_pretrained(self, checkpoint: Path) -> None:
+        """Start from the weights of another training of the same fold and plans: all of them, and nothing else of it.
+
+        Optimizer and learning rate start afresh. nnU-Net's own loading leaves the last layers out, for other classes.
+
+        Raises:
+            InputError: a checkpoint of another fold, other plans or another network.
+        """
+        self.initialize()
+        found = torch.load(checkpoint, map_location=self.device, weights_only=False)
+        theirs, ours = found["init_args"], self.my_init_kwargs
+        if theirs["fold"] != ours["fold"]:
+            raise InputError(checkpoint, f"fold {theirs['fold']}", f"fold {ours['fold']}")
+        if theirs["plans"] != ours["plans"] or theirs["configuration"] != ours["configuration"]:
+            raise InputError(checkpoint, "a network of other plans", "one of the plans of this training")
+        network = self.network._orig_mod if isinstance(self.network, OptimizedModule) else self.network
+        try:
+            network.load_state_dict(found["network_weights"])
+        except RuntimeError as error:
+            raise InputError(checkpoint, "weights of another network", "those of this trainer's") from error
+
+    @property
+    def synthetic(self) -> frozenset[str]:
+        """The cases that are synthetic."""
+        return frozenset(self.dataset_json.get("synthetic_cases", []))
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """Return the cases that train and the real ones that validate."""
+        training, validation = super().do_split()
+        synthetic = self.synthetic
+        return training, [name for name in validation if name not in synthetic]
+
+    def get_dataloaders(self) -> Any:
+        """Return what yields the batches of training and of validation."""
+        own = stock.nnUNetDataLoader
+        stock.nnUNetDataLoader = partial(HalfSynthetic, synthetic=self.synthetic) if self.synthetic else own
+        try:
+            return super().get_dataloaders()
+        finally:
+            stock.nnUNetDataLoader = own
 
     def on_epoch_start(self) -> None:
         """Start the epoch from its own seed."""

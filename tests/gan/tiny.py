@@ -11,7 +11,15 @@ from gan.settings import resolve
 
 SIZE = 64
 NAMES = ("ct", "t1", "t2")
-OWN: dict[str, dict[str, object]] = {}  # what a method needs to be small or quick
+OWN: dict[str, dict[str, object]] = {  # what a method needs to be small or quick
+    "cyclegan": {"pool_size": 2, "weights": {"identity": 5.0}},
+    "cyclegan_gc": {"pool_size": 2, "weights": {"identity": 5.0}},
+    "csgan": {"dimensions": 2, "pretraining": 0},
+    "pix2pix": {"downs": 6},
+    "mgan": {"downs": 6},
+    "tc_mgan": {"downs": 6, "segmentor_width": 8},
+    "tc_mgan_bw": {"downs": 6, "segmentor_width": 8},
+}
 
 
 def modalities(name: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import torch
 
 from enrich.nnunet.preprocess import preprocess
 
+from .ada import write_cases, write_preprocessed, write_single_dataset
 from .study import PATIENTS, Study, abdomen, translated, write_dataset, write_study
 
 
@@ -36,3 +37,27 @@ def preprocessed(raw: Path) -> Path:
     folder = raw.parents[2] / "preprocessed" / raw.parent.name
     preprocess(raw, folder, "2d")
     return folder / "preprocessed.json"
+
+
+@pytest.fixture(scope="session")
+def cases(study: Study) -> Path:
+    """`index.csv` of cases for CT."""
+    return write_cases(study.root)
+
+
+@pytest.fixture(scope="session")
+def single(study: Study) -> Path:
+    """`preprocessed.json` of the real scans alone."""
+    return write_preprocessed(write_single_dataset(study, study.root / "alone", None), None)
+
+
+@pytest.fixture(scope="session")
+def raw_tuned(study: Study, cases: Path) -> Path:
+    """`dataset.json` of the real scans and the further cases."""
+    return write_single_dataset(study, study.root / "tuned", cases)
+
+
+@pytest.fixture(scope="session")
+def tuned(raw_tuned: Path, single: Path) -> Path:
+    """`preprocessed.json` of it, under the plans of the real scans alone."""
+    return write_preprocessed(raw_tuned, single)
