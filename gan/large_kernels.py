@@ -102,7 +102,10 @@ class Residual(nn.Module):
 
 
 def bottleneck(channels: int, activation: nn.Module) -> Residual:
-    """Return a residual block of a 1×1, a 3×3 and a 1×1 convolution, twice as wide inside, without norm."""
+    """Return a residual block of a 1×1, a 3×3 and a 1×1 convolution, twice as wide inside.
+
+    It has no norm: the public code defines some and never applies them.
+    """
     wide = 2 * channels
     return Residual(
         nn.Conv2d(channels, wide, 1, bias=False),

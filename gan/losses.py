@@ -27,6 +27,22 @@ def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tens
     return mean((gradient.flatten(1).norm(dim=1) - 1).square())
 
 
+def naming_critic_terms(
+    critic: Callable[[Tensor], tuple[Tensor, Tensor]], real: Tensor, fake: Tensor, label: Tensor
+) -> dict[str, Tensor]:
+    """Return what StarGAN's critic lowers: it scores real patches high and fake ones low, and names real modalities.
+
+    `critic` gives scores and logits of (B, 1, H, W); `fake` bears no graph; `label` (B,) is the modality of `real`.
+    Source: Choi et al., CVPR 2018, eq. 2 and 8.
+    """
+    score, kind = critic(real)
+    return {
+        "critic": critic(fake)[0].mean() - score.mean(),
+        "penalty": gradient_penalty(lambda image: critic(image)[0], real, fake),
+        "modality_real": F.cross_entropy(kind, label),
+    }
+
+
 def classification(logits: Tensor, label: Tensor, kind: Literal["softmax", "bce"]) -> Tensor:
     """Return the mean over slices of the classification loss of `logits` (B, classes) for `label` (B,).
 

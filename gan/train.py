@@ -111,7 +111,7 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
                 for term, value in played.get(player.name, {}).items()
             ]
             due = trainer.round == trainer.rounds or trainer.round % settings.samples_every == 0
-            if due and settings.patience:
+            if due and settings.patience and trainer.round > method.watch_from * trainer.rounds:
                 loss = trainer.watch(data.watch_batches(settings.batch_size, method.draw))
                 new.append(f"{trainer.round},watched,segmentation,{loss:.6g}\n")
             last = trainer.round == trainer.rounds or bool(settings.patience and trainer.stale >= settings.patience)

@@ -13,7 +13,9 @@ def test_real_scans_become_a_table(tmp_path):
     config = yaml.safe_load((tmp_path / "workflow/config/brats2015.yaml").read_text())
     config["data"]["folder"] = str(folder)
     config["controls"] = ["single"]
-    config["methods"] = {"targan": {"width": 4, "batch_size": 2, "rounds": 5}}
+    small = {"width": 4, "batch_size": 2, "rounds": 5}
+    paired = config["methods"]["tc_mgan"] | small | {"segmentor_width": 4, "segmentor": small}
+    config["methods"] = {"targan": small, "tc_mgan": paired}
     config["nnunet"] |= {"epochs": 1, "iterations": 1, "gpu_memory_gb": 0.5}
     done = snakemake(tmp_path, "all", config=config)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
@@ -25,7 +27,7 @@ def test_real_scans_become_a_table(tmp_path):
     scores = pd.read_csv(results / "scores" / "segmentation.csv")
     assert set(scores["patient"]) == {"brats_2013_pat0001", "brats_2013_pat0002"}
     assert set(zip(scores["modality"], scores["method"], strict=True)) == {
-        (modality, method) for modality in ("flair", "t1ce") for method in ("single", "targan")
+        (modality, method) for modality in ("flair", "t1ce") for method in ("single", "targan", "tc_mgan")
     }
     assert scores["dice_percent"].notna().all()
     assert "FLAIR" in (results / "tables" / "segmentation.md").read_text()

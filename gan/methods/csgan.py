@@ -15,8 +15,7 @@ Phases (section 4.2), as shares of a training of 100 + 50 + 50 epochs, each thro
 A term that rests weighs 0, and is computed and logged all the same. With `pretraining: 1` the networks stay apart.
 
 Early stopping: the paper stops when the segmentation loss has not fallen for about 5 epochs. Here `patience` counts
-checks on the watched patients, one every `samples_every` rounds; off by default. It would end the training in phase 1,
-and so asks for `pretraining: 0`.
+checks on the watched patients, one every `samples_every` rounds after phase 1; off by default.
 
 The authors published no code. Where the paper is silent we follow CycleGAN, as the paper says it does, or choose:
 - as CycleGAN: a batch is one volume of each modality, the critics' loss is halved, the instance norm has no parameters,
@@ -107,6 +106,7 @@ class CSGAN(Method):
         super().__init__(modalities, image_size, settings)
         _check(settings, image_size)
         self.dimensions = settings.dimensions
+        self.watch_from = settings.pretraining
         self.needs_target = any(settings.weights[term] for term in (*SHAPED, "segmentation_real", *TAUGHT))
         size = (settings.dimensions, settings.width)
         self.generators = nn.ModuleList(normal_initialized(Generator(*size)) for _ in range(2))
@@ -190,8 +190,6 @@ def _check(settings: CSGANSettings, image_size: int) -> None:
             raise InputError("csgan: patch", patch, expected)
     if settings.pretraining > 1:
         raise InputError("csgan: pretraining", settings.pretraining, "at most 1")
-    if settings.patience and settings.pretraining:
-        raise InputError("csgan: patience", settings.patience, "none, or pretraining 0")
 
 
 def _from(progress: float, begin: float) -> float:

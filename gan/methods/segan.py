@@ -1,9 +1,8 @@
 """SegAN (Xue et al., Neuroinformatics 2018): a segmenter that learns from what a critic sees of the masked image.
 
-The framework of Nahar et al. (paper 004) is StarGAN's translation followed by SegAN's segmentation; it reports no
-experiment. We read it so: StarGAN fills the missing channels of a case, SegAN segments the channels together. It is a
-segmenter in nnU-Net's place, and reads the labels that nnU-Net would. All channels are its input; with one channel it
-segments the real scan alone.
+Nahar et al. compose it with StarGAN, and report no experiment. We read the composition so: StarGAN fills the missing
+channels of a case, SegAN segments the channels together, in nnU-Net's place and from the labels that nnU-Net would
+read. With one channel it segments the real scan alone. Figure and equations below are theirs, which are Xue et al.'s.
 
 The critic C sees the image under the segmentation, x∘S(x), and under the truth, x∘y, every channel multiplied by the
 mask, and maximizes the mean absolute error (L1) between its features of both, averaged over its L layers (eq. 2 and 3);
@@ -19,12 +18,12 @@ S then minimizes the same, seen by the new C. `architecture` is
 The code also adds a Dice loss to S: term `dice`, weight 0 in the paper, where S learns from C alone. It is 1 − the mean
 over slices of 2·Σpy / (Σp² + Σy²); a slice without target counts 1 and teaches nothing.
 
-Where paper 004 is silent, the code decides: all parameters of C stay within ± 0.05; batch norm after every convolution
-but the first and the last; no bias, but in large kernels; leaky ReLU 0.2; bilinear resizing; initial weights; Adam;
-batches of 36; C before S. The learning rate is halved after each eighth of the training, of 200 epochs every 25 as in
-the code. The number is ours: the code goes on until it is stopped (10,000 epochs at most, of which the rate reaches its
-floor, 1e-8, within 400). It halves the rate after its first epoch already and takes logits for probabilities at test:
-slips, which we do not repeat.
+Where the paper is silent, the code decides: all parameters of C stay within ± 0.05; batch norm after every convolution
+but the first, the last and those of residual blocks; no bias, but in large kernels; leaky ReLU 0.2; bilinear resizing;
+initial weights; Adam; batches of 36; C before S. The learning rate is halved after each eighth of the training, of 200
+epochs every 25 as in the code. The number is ours: the code goes on until it is stopped (10,000 epochs at most, of
+which the rate reaches its floor, 1e-8, within 400). It halves the rate after its first epoch already and takes logits
+for probabilities at test: slips, which we do not repeat.
 
 Images keep their range [-1, 1] under the mask: background, −1, is seen where S takes it for target.
 """
@@ -113,7 +112,7 @@ class SegAN(Method):
         return {"critic": -self._distance(found, wanted)}
 
     def segmenter_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return what the segmenter lowers: that distance, and the overlap's lack."""
+        """Return what the segmenter lowers: that distance, and the Dice loss."""
         found = self.critic(batch.image * fakes["mask"])
         with torch.no_grad():
             wanted = self.critic(batch.image * batch.target_mask)

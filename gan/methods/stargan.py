@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from gan.batch import Batch
 from gan.layers import PatchCritic, with_modality
-from gan.losses import gradient_penalty
+from gan.losses import naming_critic_terms
 from gan.method import Method, Published
 from gan.player import Player
+from gan.schedules import decay_in_second_half
 from gan.settings import Settings
 
 WEIGHTS = {
@@ -82,14 +83,8 @@ class StarGAN(Method):
         return {"image": self.generator(batch.image, batch.target)}
 
     def critic_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return what the critic lowers: it scores real patches high and fake ones low, and names real modalities."""
-        fake = fakes["image"].detach()
-        score, kind = self.critic(batch.image)
-        return {
-            "critic": self.critic(fake)[0].mean() - score.mean(),
-            "penalty": gradient_penalty(lambda image: self.critic(image)[0], batch.image, fake),
-            "modality_real": F.cross_entropy(kind, batch.source),
-        }
+        """Return what the critic lowers."""
+        return naming_critic_terms(self.critic, batch.image, fakes["image"].detach(), batch.source)
 
     def generator_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the generator lowers: a fake passes for its wanted modality and leads back to its source."""
@@ -99,11 +94,6 @@ class StarGAN(Method):
             "modality": F.cross_entropy(kind, batch.target),
             "reconstruction": F.l1_loss(self.generator(fakes["image"], batch.source), batch.image),
         }
-
-
-def decay_in_second_half(progress: float, end: float) -> float:
-    """Return 1 for the first half of the training, then fall linearly to `end`."""
-    return end + (1 - end) * min(1.0, 2 * (1 - progress))
 
 
 class Generator(nn.Module):

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from gan.batch import Batch
 from gan.errors import InputError
 from gan.layers import PatchCritic, with_modality
-from gan.losses import gradient_penalty, mean
+from gan.losses import classification, gradient_penalty, mean
 from gan.method import Method, Published
 from gan.player import Player
 from gan.settings import Settings
@@ -121,8 +121,8 @@ class TarGAN(Method):
         terms = {
             "critic": mean(score_fake) - mean(score),
             "penalty": gradient_penalty(lambda image: critic(image)[0], real, fake),
-            "modality_real": self._classification(kind, source),
-            "untraceable": self._classification(kind_fake, source + self.modalities),
+            "modality_real": classification(kind, source, self.settings.classification),
+            "untraceable": classification(kind_fake, source + self.modalities, self.settings.classification),
         }
         return {f"{name}_{stream}": term for name, term in terms.items()}
 
@@ -135,7 +135,7 @@ class TarGAN(Method):
             judged = self._judged(stream, batch)
             score, kind = self.critics[stream](fake[judged])
             terms[f"adversarial_{stream}"] = -mean(score)
-            terms[f"modality_{stream}"] = self._classification(kind, batch.target[judged])
+            terms[f"modality_{stream}"] = classification(kind, batch.target[judged], self.settings.classification)
             terms[f"reconstruction_{stream}"] = F.l1_loss(back[stream], real[stream])
             if self.shape is not None:
                 terms[f"shape_{stream}"] = F.mse_loss(self.shape(fake), foreground[stream])
@@ -159,13 +159,6 @@ class TarGAN(Method):
         """Return b^r."""
         mask = batch.target_mask
         return mask if self.settings.target_shape == "mask" else mask * (batch.image > -1)
-
-    def _classification(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Return the mean over slices of the classification loss of `logits` (B, 2c) for `label` (B,)."""
-        if self.settings.classification == "softmax":
-            return mean(F.cross_entropy(logits, label, reduction="none"))
-        wanted = F.one_hot(label, logits.shape[1]).to(logits.dtype)
-        return mean(F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=1))
 
 
 class Generator(nn.Module):

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from gan.batch import Batch
 from gan.layers import PatchCritic, with_modality
-from gan.losses import gradient_penalty
+from gan.losses import naming_critic_terms
 from gan.method import Method, Published
 from gan.player import Player
 from gan.settings import Settings
@@ -103,14 +103,8 @@ class UAGAN(Method):
         return {"image": image, "logits": logits}
 
     def critic_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return what the critic lowers: it scores real patches high and fake ones low, and names real modalities."""
-        fake = fakes["image"].detach()
-        score, kind = self.critic(batch.image)
-        return {
-            "critic": self.critic(fake)[0].mean() - score.mean(),
-            "penalty": gradient_penalty(lambda image: self.critic(image)[0], batch.image, fake),
-            "modality_real": F.cross_entropy(kind, batch.source),
-        }
+        """Return what the critic lowers."""
+        return naming_critic_terms(self.critic, batch.image, fakes["image"].detach(), batch.source)
 
     def generator_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the generator lowers.

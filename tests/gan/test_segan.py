@@ -165,7 +165,9 @@ def test_the_official_segmenters_layers():
     assert [layer.out_channels for layer in going_down] == [8, 16, 32, 64, 64, 128, 256]
     assert {layer.stride for layer in going_down} == {(2, 2)}
     assert isinstance(network.down[0][1], nn.LeakyReLU)  # no norm after the first
-    assert slopes(network) == {0.2}
+    assert slopes(network.down) == {0.2}
+    assert not any(isinstance(layer, nn.ReLU) for layer in network.down.modules())
+    assert slopes(network.up) == set()
     going_up = [block[0] for block in network.up]
     assert [layer.kernel_size for layer in going_up[:2]] == [(3, 3), (3, 3)]
     assert [layer.ways[0][0].kernel_size[0] for layer in going_up[2:]] == [7, 7, 9, 9, 11]

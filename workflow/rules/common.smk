@@ -150,6 +150,11 @@ def sources_of_synthesis(wildcards):
     return sources("enrich.synthesize", f"gan.methods.{METHOD[wildcards.name]}")
 
 
+def sources_of_cases(wildcards):
+    """What the synthesis of cases runs, the method's file included."""
+    return sources("enrich.cases", f"gan.methods.{METHOD[wildcards.name]}")
+
+
 def sources_of_segmentation(wildcards):
     """What a method's own segmentation runs, the method's file included."""
     return sources("enrich.segment", f"gan.methods.{METHOD[wildcards.name]}")
@@ -175,6 +180,38 @@ def synthetic_option(wildcards, input):
     return ["--synthetic", input.synthetic] if input.synthetic else []
 
 
+def cases_index(wildcards):
+    """Index of the synthetic and reconstructed cases that a data set takes."""
+    if "-cases-" not in wildcards.channels:
+        return []
+    name, seed = wildcards.channels.rsplit("-cases-", 1)
+    return f"results/{RUN}/cases/{name}/{wildcards.modality}/{seed}/index.csv"
+
+
+def added(wildcards, input):
+    """What a data set takes beside the real scans, as options."""
+    if input.cases:
+        return ["--cases", input.cases]
+    return synthetic_option(wildcards, input)
+
+
+def plans_of_single(wildcards):
+    """The preprocessed data set of the real channel alone, whose plans a fine-tuning takes over."""
+    if "-cases-" not in wildcards.channels:
+        return []
+    return f"results/{RUN}/nnunet/{wildcards.modality}/single/preprocessed/Dataset001_enriched/preprocessed.json"
+
+
+def model_of_single(wildcards):
+    """The checkpoint of the real channel alone, which a fine-tuning starts from."""
+    if "-cases-" not in wildcards.channels:
+        return []
+    return (
+        f"results/{RUN}/nnunet/{wildcards.modality}/single/seed{wildcards.seed}/results/Dataset001_enriched/"
+        f"{MODEL}/fold_{wildcards.fold}/checkpoint_final.pth"
+    )
+
+
 def optional(name, value):
     """A command-line option, or nothing where the config leaves it to nnU-Net."""
     return [name, str(value)] if value is not None else []
@@ -191,7 +228,9 @@ def row_of(wildcards):
 
 def all_scores(wildcards):
     """Scores of every modality, row and seed."""
-    folders = {row.name: "" if row.segmenter == BY_NNUNET else "segmenters/" for row in ROWS}
+    folders = {
+        row.name: "" if row.segmenter == BY_NNUNET else "segmenters/" for row in ROWS
+    }
     return [
         f"results/{RUN}/{folders[row.name]}{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/scores.csv"
         for modality in MODALITIES

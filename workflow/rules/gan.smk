@@ -88,6 +88,33 @@ rule synthesize:
         " --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule cases:
+    """Translate the training scans to a modality and there and back, as further cases of it."""
+    input:
+        scans="results/{run}/scans.csv",
+        splits="results/{run}/splits.json",
+        models=models_of_synthesis,
+        sources=sources_of_cases,
+    output:
+        "results/{run}/cases/{name}/{modality}/seed{seed}/index.csv",
+    log:
+        "results/{run}/logs/cases/{name}_{modality}_seed{seed}.log",
+    benchmark:
+        "results/{run}/benchmarks/cases/{name}_{modality}_seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem="16GB",
+        runtime="12h",
+    params:
+        intensity=json.dumps(config["intensity"]),
+    shell:
+        "python -m enrich.cases --scans {input.scans:q} --splits {input.splits:q} --models {input.models:q}"
+        " --modality {wildcards.modality} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule zero:
     """Write empty channels, the control."""
     input:

@@ -7,6 +7,7 @@ rule nnunet_dataset:
         scans="results/{run}/scans.csv",
         splits="results/{run}/splits.json",
         synthetic=synthetic_index,
+        cases=cases_index,
         sources=sources("enrich.nnunet.dataset"),
     output:
         "results/{run}/nnunet/{modality}/{channels}/raw/Dataset001_enriched/dataset.json",
@@ -23,19 +24,20 @@ rule nnunet_dataset:
     params:
         modalities=MODALITIES,
         target=config["target"],
-        synthetic=synthetic_option,
+        added=added,
         kind=lambda wildcards: "zero" if wildcards.channels == "zero" else "synthetic",
         folds=NNUNET["folds"],
     shell:
         "python -m enrich.nnunet.dataset --scans {input.scans:q} --splits {input.splits:q}"
         " --modality {wildcards.modality} --modalities {params.modalities} --target {params.target}"
-        " {params.synthetic:q} --kind {params.kind} --folds {params.folds} --output {output:q} > {log:q} 2>&1"
+        " {params.added:q} --kind {params.kind} --folds {params.folds} --output {output:q} > {log:q} 2>&1"
 
 
 rule nnunet_preprocess:
     """Fingerprint, plan and preprocess."""
     input:
         dataset="results/{run}/nnunet/{modality}/{channels}/raw/Dataset001_enriched/dataset.json",
+        plans=plans_of_single,
         sources=sources("enrich.nnunet.preprocess"),
     output:
         "results/{run}/nnunet/{modality}/{channels}/preprocessed/Dataset001_enriched/preprocessed.json",
@@ -54,16 +56,18 @@ rule nnunet_preprocess:
         configuration=NNUNET["configuration"],
         samples=NNUNET["foreground_samples"],
         memory=optional("--gpu-memory-gb", NNUNET["gpu_memory_gb"]),
+        plans=lambda wildcards, input: optional("--plans-of", input.plans or None),
     shell:
         "python -m enrich.nnunet.preprocess --dataset {input.dataset:q} --planner {params.planner}"
         " --configuration {params.configuration} --foreground-samples {params.samples} {params.memory}"
-        " --workers {threads} --output {output:q} > {log:q} 2>&1"
+        " {params.plans:q} --workers {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule nnunet_train:
     """Train one fold."""
     input:
         preprocessed="results/{run}/nnunet/{modality}/{channels}/preprocessed/Dataset001_enriched/preprocessed.json",
+        pretrained=model_of_single,
         sources=sources("enrich.nnunet.train"),
     output:
         "results/{run}/nnunet/{modality}/{channels}/seed{seed}/results/Dataset001_enriched/{model}/fold_{fold}/checkpoint_final.pth",
@@ -85,10 +89,13 @@ rule nnunet_train:
         iterations=optional("--iterations", NNUNET["iterations"]),
         validation=optional("--validation-iterations", NNUNET["validation_iterations"]),
         workers=NNUNET["augmentation_workers"],
+        pretrained=lambda wildcards, input: optional(
+            "--pretrained", input.pretrained or None
+        ),
     shell:
         "python -m enrich.nnunet.train --preprocessed {input.preprocessed:q} --results {params.results:q}"
         " --fold {wildcards.fold} --trainer {params.trainer} {params.epochs} {params.iterations} {params.validation}"
-        " --augmentation-workers {params.workers} --seed {wildcards.seed} > {log:q} 2>&1"
+        " --augmentation-workers {params.workers} --seed {wildcards.seed} {params.pretrained:q} > {log:q} 2>&1"
 
 
 rule nnunet_predict:
