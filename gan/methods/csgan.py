@@ -47,6 +47,7 @@ from gan.errors import InputError
 from gan.layers import he_initialized, normal_initialized
 from gan.method import Method, Published
 from gan.player import Player
+from gan.schedules import decay_in_second_half
 from gan.scope import Scope
 from gan.settings import Settings
 from gan.volumes import MULTIPLE, Volumes
@@ -199,8 +200,8 @@ def _from(progress: float, begin: float) -> float:
 
 def _rate(progress: float, begin: float, together: float) -> float:
     """Return 0 before `begin`, then 1, and from the middle between `together` and the end on fall linearly to 0."""
-    falling = (1 - together) / 2
-    return _from(progress, begin) * (min(1.0, (1 - progress) / falling) if falling else 1.0)
+    falling = decay_in_second_half((progress - together) / (1 - together)) if together < 1 else 1.0
+    return _from(progress, begin) * falling
 
 
 def _each(networks: Iterable[nn.Module], images: Tensor) -> Tensor:

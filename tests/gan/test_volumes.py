@@ -157,6 +157,13 @@ def test_masks_are_cut_at_one_half(folder):
     assert volume.body.flatten(3).any(dim=3).sum() == 17
 
 
+def test_a_missing_slice_ends_the_masks_halfway_to_it(tmp_path):
+    scans = {("a", "ct"): ("train", [0, 1, 3, 4], 2.0), ("a", "t1"): ("train", range(2), 1.0)}
+    volume = Volumes(Slices(write_scans(tmp_path / "slices", scans))).read(np.array([0]))
+    shown = volume.body.flatten(3).any(dim=3)[0, 0].nonzero().flatten().tolist()
+    assert shown == [3, 4, 5, 6, 8, 9, 10, 11]  # nine planes in the middle of sixteen; plane 7 is the missing slice
+
+
 def test_a_batch_holds_as_many_volumes_of_each_modality(folder):
     slices = Slices(folder)
     data = Volumes(slices)
