@@ -73,12 +73,35 @@ def _check_together(config: Config, source: Path) -> None:
     if isinstance(split, str) and not Path(split).is_file():
         raise InputError(f"{source}: split", split, "a CSV file, or how to draw a split")
     for name, entry in config["methods"].items():
-        if {"epochs", "rounds"} <= entry.keys():
-            raise InputError(f"{source}: methods.{name}", "epochs and rounds", "one of the two")
+        _check_method(f"{source}: methods.{name}", method_of(name, entry), entry, config)
     for name, entry in config["compositions"].items():
         _check_composition(f"{source}: compositions.{name}", name, entry, config["methods"])
+        if entry["use"] == "cases" and config["intensity"]["preset"] == "paper" and "ct" in config["modalities"]:
+            expected = "preset default, since paper scales each CT by a window that is lost in its synthetic cases"
+            raise InputError(f"{source}: intensity.preset", "paper with compositions of cases of CT", expected)
     if not config["methods"] and not config["controls"]:
         raise InputError(f"{source}: methods, controls", "nothing", "at least one row of the table")
+
+
+def _check_method(where: str, method: str, entry: Config, config: Config) -> None:
+    """Raise an `InputError` where an entry's keys contradict each other or the study's."""
+    about, rules = facts(method), schema()["$defs"][method]["properties"]
+
+    def value(key: str) -> Any:
+        return entry.get(key, rules[key]["default"])
+
+    for table in (entry, *(entry.get(network, {}) for network in about.get("pretrained", {}))):
+        if {"epochs", "rounds"} <= table.keys():
+            raise InputError(where, "epochs and rounds", "one of the two")
+    if about.get("balanced"):
+        count = 2 if about["scope"] == "2" else len(config["modalities"])
+        if value("batch_size") % count:
+            raise InputError(f"{where}.batch_size", value("batch_size"), f"a multiple of the {count} modalities")
+    if "downs" in rules and config["image_size"] % 2 ** value("downs"):
+        expected = f"at most {(config['image_size'] & -config['image_size']).bit_length() - 1} for image_size"
+        raise InputError(f"{where}.downs", value("downs"), f"{expected} {config['image_size']}")
+    if entry.get("patience") and isinstance(config["split"], dict) and not config["split"]["watch"]:
+        raise InputError(f"{where}.patience", entry["patience"], "none, or somebody to watch: split.watch")
 
 
 def _check_composition(where: str, name: str, entry: Config, methods: Config) -> None:
@@ -133,7 +156,7 @@ def refuse_overwriting(config: Config, results: Path) -> None:
         return
     recorded = _complete(yaml.safe_load(path.read_text()), schema())
     for key, before, after in changes(config, recorded):
-        if any(results.glob(_made_by(key))):
+        if _is_made(key, results):
             raise InputError(
                 f"{path}: {key}", f"{after}", f"{before}, which made the results; name another run or set overwrite"
             )
@@ -146,7 +169,7 @@ def record(config: Config, results: Path) -> None:
     """
     path = results / "config.yaml"
     former = yaml.safe_load(path.read_text())["methods"] if path.is_file() else {}
-    kept = {name: entry for name, entry in former.items() if any(results.glob(_made_by(f"methods.{name}")))}
+    kept = {name: entry for name, entry in former.items() if _is_made(f"methods.{name}", results)}
     with publish(path) as temporary:
         temporary.write_text(yaml.safe_dump(config | {"methods": kept | config["methods"]}, sort_keys=False))
 
@@ -157,19 +180,24 @@ def digest(config: Config) -> str:
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
-def _made_by(key: str) -> str:
-    """Return the pattern of the first finished files that depend on a key."""
+def _is_made(key: str, results: Path) -> bool:
+    """Return whether anything that depends on a key is finished."""
+    return any(path for pattern in _made_by(key) for path in results.glob(pattern))
+
+
+def _made_by(key: str) -> list[str]:
+    """Return the patterns of the first finished files that depend on a key."""
     match key.split("."):
         case ["methods", name, *_]:
-            return f"*/{name}/**/model.pt"
+            return [f"gan/{name}/**/model.pt", f"segmenters/{name}/**/model.pt"]
         case ["nnunet", *_]:
-            return "nnunet/*/*/preprocessed/*/*.json"
+            return ["nnunet/*/*/preprocessed/*/*.json"]
         case ["intensity" | "image_size", *_]:
-            return "slices/index.csv"
+            return ["slices/index.csv", "enriched/*/*/index.csv"]
         case ["split", *_]:
-            return "splits.json"
+            return ["splits.json"]
         case _:
-            return "scans.csv"
+            return ["scans.csv"]
 
 
 def _complete(value: Any, rules: Config, *, defaults: bool = True) -> Any:
@@ -214,6 +242,6 @@ def _flat(value: Config, prefix: str = "") -> Config:
     for key, item in value.items():
         if isinstance(item, dict) and item:
             flat |= _flat(item, f"{prefix}{key}.")
-        else:
+        elif not isinstance(item, dict):
             flat[prefix + key] = item
     return flat

@@ -1,4 +1,4 @@
-"""The README's table of config keys, made from the schema: `python -m enrich.config_table`."""
+"""The tables of config keys in workflow/config/README.md, made from the schema: `python -m enrich.config_table`."""
 
 import json
 from collections.abc import Iterator
@@ -18,12 +18,22 @@ def rows(rules: Config, prefix: str = "") -> Iterator[tuple[str, str, str, str]]
             yield from rows(option, f"{prefix}{key}.")
 
 
+HEADINGS = {
+    True: "Keys of an entry of `methods` that trains it.",
+    False: "No method of a study: a method that starts from it has these keys under the network's name.",
+}
+
+
+def _is_entry(method: Config) -> bool:
+    return bool(method["facts"].get("translates", True) or method["facts"].get("segments", False))
+
+
 def markdown() -> str:
-    """Return the table of all keys, and one of each method's own keys."""
+    """Return the page: a table of all keys, and one of each method's own keys."""
     rules = schema()
-    parts = [_table(rows(rules))]
+    parts = ["# Config keys", "<!-- made by `python -m enrich.config_table` -->", _table(rows(rules))]
     for name, method in rules["$defs"].items():
-        parts.append(f"Keys of an entry of `methods` that trains `{name}`:\n\n{_table(rows(method))}")
+        parts.append(f"## `{name}`\n\n{HEADINGS[_is_entry(method)]}\n\n{_table(rows(method))}")
     return "\n\n".join(parts)
 
 

@@ -24,7 +24,8 @@ class Correction:
     Attributes:
         n4: correct the bias field of every MR scan.
         ct_field_of_view_mm: edge of the square, around the centre of the body's bounding box, that CT slices are
-            cropped to; None for whole slices.
+            cropped to; None for whole slices. Target that is cropped away is in no reference: `scans.csv` says how
+            much, `target_cropped_ml`.
     """
 
     n4: bool = False

@@ -57,7 +57,8 @@ def select(scans: Sequence[Scan], modalities: Sequence[str], where: Path) -> lis
 def _prepare_one(scan: Scan, target: str, folder: Path, correction: Correction) -> dict[str, object]:
     if target not in scan.structures:
         raise InputError(scan.path, f"the structures {', '.join(scan.structures)}", f"the target {target}")
-    image, label = correct(*scan.read(), scan.modality, correction, scan.path)
+    whole, whole_label = scan.read()
+    image, label = correct(whole, whole_label, scan.modality, correction, scan.path)
     stem = f"{scan.case}_{scan.modality}"
     image_path = folder / f"{stem}.nii.gz"
     volume.write(image.with_array(volume.compact(image.array)), image_path)
@@ -73,7 +74,7 @@ def _prepare_one(scan: Scan, target: str, folder: Path, correction: Correction) 
     row |= dict(zip("zyx", image.array.shape, strict=True))
     row |= {f"spacing_{axis}_mm": spacing for axis, spacing in zip("xyz", image.spacing_mm, strict=True)}
     row["window_low_hu"], row["window_high_hu"] = scan.window_hu or (None, None)
-    row["target_ml"] = ""
+    row["target_ml"] = row["target_cropped_ml"] = ""
     if label is not None:
         mask = np.isin(label.array, scan.structures[target]).astype(np.uint8)
         label_path = folder / f"{stem}_label.nii.gz"
@@ -81,6 +82,9 @@ def _prepare_one(scan: Scan, target: str, folder: Path, correction: Correction) 
         row["label"] = f"scans/{label_path.name}"
         row["label_sha256"] = sha256(label_path)
         row["target_ml"] = round(float(mask.sum()) * image.voxel_ml, 3)
+        assert whole_label is not None  # noqa: S101
+        before = int(np.isin(whole_label.array, scan.structures[target]).sum())
+        row["target_cropped_ml"] = round(float(before - mask.sum()) * image.voxel_ml, 3)
     return row
 
 

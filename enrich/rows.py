@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from enrich.config import Config, facts, method_of, schema
+from gan.errors import InputError
 
 NNUNET = "nnunet"
 CONTROLS = {"single": "Single", "zero": "Zero channels"}
@@ -15,7 +16,8 @@ class Row:
     Attributes:
         name: in the scores.
         title: in tables and figures.
-        labels_used: the modalities whose target masks the translator saw in training; "–" without one.
+        labels_used: the modalities whose target masks the translator saw in training, or beyond the row's own modality
+            the segmenter; "–" without a translator.
         segmenter: `nnunet`, or the entry of `methods` that segments.
         translator: the entry of `methods` that synthesizes; None for a control, or the real channel alone.
         use: what its synthetic scans are: `channels` beside the real one, or further training `cases`.
@@ -39,6 +41,9 @@ def rows(config: Config) -> list[Row]:
     """Return the rows of a study: controls, a row or two for each method, and the compositions.
 
     A method that translates gets a row with nnU-Net; one that segments by itself, a row of its own before that.
+
+    Raises:
+        InputError: a composition that is another row.
     """
     found = [Row(name, CONTROLS[name], "–") for name in config["controls"]]
     for name, entry in config["methods"].items():
@@ -46,17 +51,22 @@ def rows(config: Config) -> list[Row]:
         translates, segments = about.get("translates", True), about.get("segments", False)
         labels = labels_used(name, config) if translates else "–"
         if segments:
-            found.append(Row(name, title, labels, segmenter=name))
+            found.append(Row(name, title, str(about["labels"]) if translates else "–", segmenter=name))
         if translates and segments:
             found.append(Row(f"{name}-nnunet", f"{title} + nnU-Net", labels, translator=name))
         elif translates:
             found.append(Row(name, title, labels, translator=name))
     for name, entry in config["compositions"].items():
         translator, segmenter = entry["translator"], entry["segmenter"]
-        title = f"{title_of(translator)} + {'nnU-Net' if segmenter == NNUNET else title_of(segmenter)}"
+        title, labels = f"{title_of(translator)} + {title_of(segmenter)}", labels_used(translator, config)
         if entry["use"] == "cases":
-            title = f"ADA of {title_of(translator)}"
-        found.append(Row(name, title, labels_used(translator, config), segmenter, translator, entry["use"]))
+            title, labels = f"ADA of {title_of(translator)}", "all modalities"
+        found.append(Row(name, title, labels, segmenter, translator, entry["use"]))
+    known: dict[tuple[str, str], str] = {}
+    for row in found:
+        other = known.setdefault((row.segmenter, row.channels(0)), row.name)
+        if other != row.name:
+            raise InputError(f"compositions.{row.name}", f"what {other} is already", "another row")
     return found
 
 
@@ -77,5 +87,7 @@ def labels_used(name: str, config: Config) -> str:
 
 def title_of(name: str) -> str:
     """Return a method's own title, or the name of an entry that differs."""
+    if name == NNUNET:
+        return "nnU-Net"
     methods = schema()["$defs"]
     return str(methods[name]["title"]) if name in methods else name

@@ -69,7 +69,7 @@ def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
     """Write the cache to `folder`: index.csv, images.npy, targets.npy and body.npy, one row a slice.
 
     Images are float16 in [-1, 1], masks uint8, (N, image_size, image_size). A slice without foreground is left out. One
-    volume is in memory at a time. Equal `grid` in the index: scans of a patient that are aligned voxel by voxel.
+    volume is in memory at a time. Equal `grid` in the index: scans of a case that are aligned voxel by voxel.
 
     Raises:
         InputError: no training slice shows the target.
@@ -90,7 +90,7 @@ def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
             targets_file.write(targets.astype(np.uint8).tobytes())
             body_file.write((to_gan_grid(stack.body[shown], image_size, 0) >= 0.5).astype(np.uint8).tobytes())
             edge = pixel_mm(images.spacing_mm, images.array.shape[1:], image_size)
-            facts = {"grid": _grid_number(images, grids[stack.patient]), "pixel_mm": edge}
+            facts = {"grid": _grid_number(images, grids[stack.case]), "pixel_mm": edge}
             rows += [
                 {
                     "row": len(rows) + k,
@@ -122,7 +122,7 @@ def write_facts(folder: Path, modalities: list[str], image_size: int, intensity:
 
 
 def _grid_number(grid: volume.Volume, known: list[volume.Volume]) -> int:
-    """Return the place of a grid among a patient's known ones, which a new one joins."""
+    """Return the place of a grid among a case's known ones, which a new one joins."""
     for number, other in enumerate(known):
         if volume.same_grid(grid, other):
             return number

@@ -230,7 +230,8 @@ def _caption(ours: pd.DataFrame, structure: str, config_sha256: str) -> str:
             "a patient failed if a prediction or the reference is empty under any seed.",
             "An empty prediction enters the means with DICE 0 and RAVD 100; an undefined value (RAVD of an empty",
             "reference, DICE of two empty masks) is left out, and the n that remains stands in the cell.",
-            "Labels used: the modalities whose target masks the translator saw in training.",
+            "Labels used: the modalities whose target masks the translator saw in training, or the segmenter beside",
+            "its own.",
             *([f"Config sha256 {config_sha256}."] if config_sha256 else []),
         ]
     )

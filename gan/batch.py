@@ -71,12 +71,19 @@ class Slices:
         modalities: names, in the order of their indices.
         image_size: height and width in pixels.
         index: the slices of these modalities: case, patient, modality, slice, set, target_pixels, and grid (equal for
-            scans that are aligned voxel by voxel), pixel_mm (edge of a pixel), slice_mm (from slice to slice).
+            a case's scans that are aligned voxel by voxel), pixel_mm (edge of a pixel), slice_mm (from slice to slice).
         train: the labels of `index` that train.
     """
 
+    depth: int = 1  # planes of an image, at least
+
     def __init__(
-        self, folder: Path, modalities: Sequence[str] | None = None, patient_fraction: float = 1.0, seed: int = 0
+        self,
+        folder: Path,
+        modalities: Sequence[str] | None = None,
+        patient_fraction: float = 1.0,
+        seed: int = 0,
+        watched_train: bool = False,
     ) -> None:
         """Open the cache.
 
@@ -85,6 +92,7 @@ class Slices:
             modalities: those that are used, in this order; None for all.
             patient_fraction: share of each modality's training patients that are used, at least one patient.
             seed: draws these patients.
+            watched_train: use the watched patients as training ones.
 
         Raises:
             InputError: a file is missing, the files disagree, or a modality is unknown or has no training slice.
@@ -108,11 +116,14 @@ class Slices:
         for name in [*self.modalities, *sorted(set(everything["modality"]))]:
             if name not in about["modalities"]:
                 raise InputError(folder / "index.csv", f"slices of {name}", f"of {known}")
+        if watched_train:
+            everything["set"] = "train"
+        everyone = everything[everything["set"] == "train"]
         self.index = everything[everything["modality"].isin(self.modalities)]
         training = self.index[self.index["set"] == "train"]
         if missing := [name for name in self.modalities if name not in set(training["modality"])]:
             raise InputError(folder / "index.csv", f"no training slices of {', '.join(missing)}", "some")
-        self.train: Rows = _some_patients(training, patient_fraction, seed).index.to_numpy()
+        self.train: Rows = _some_patients(training, everyone["patient"], patient_fraction, seed).index.to_numpy()
         places = {name: place for place, name in enumerate(self.modalities)}
         self._source = everything["modality"].map(lambda name: places.get(name, -1)).to_numpy(np.int64)
 
@@ -164,6 +175,7 @@ class Slices:
         wanted = "watch" if (self.index["set"] == "watch").any() else "train"
         if draw is Draw.STACKED:
             groups = self._groups(wanted)
+            groups = groups if len(groups) else self._aligned
             sizes = self.index.loc[groups[:, 0], "target_pixels"].to_numpy()
             return self._stack(groups[[sizes.argmax()]])
         pixels = self.index.loc[self.index["set"] == wanted, ["modality", "target_pixels"]]
@@ -197,18 +209,18 @@ class Slices:
     @cached_property
     def _aligned(self) -> Rows:
         groups = self._groups("train")
-        groups = groups[np.isin(groups[:, 0], self.train)]
+        groups = groups[np.isin(groups, self.train).all(axis=1)]
         if not len(groups):
             names = " and ".join(self.modalities)
             raise InputError(
-                self.folder / "index.csv", f"no training slice known in {names}", "scans of one patient on one grid"
+                self.folder / "index.csv", f"no training slice known in {names}", "scans of one case on one grid"
             )
         return groups
 
     def _groups(self, name: str) -> Rows:
         """Return the slices of a set that are there in every modality: (slices, modalities), rows of the cache."""
         chosen = self.index[self.index["set"] == name].rename_axis("number").reset_index()
-        table = chosen.pivot_table("number", ["patient", "grid", "slice"], "modality", "first", sort=True)
+        table = chosen.pivot_table("number", ["case", "grid", "slice"], "modality", "first", sort=True)
         groups: Rows = table.reindex(columns=self.modalities).dropna().to_numpy(np.intp)
         return groups
 
@@ -246,9 +258,9 @@ def _cut(rows: Rows, k: int, size: int, seed: tuple[int, ...], whole: bool = Tru
     return np.array([orders[place // len(rows)][place % len(rows)] for place in places.tolist()])
 
 
-def _some_patients(training: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
-    """Return the rows of the first patients, in one random order, of each modality."""
-    order = np.random.default_rng((seed, 4)).permutation(sorted(set(training["patient"])))
+def _some_patients(training: pd.DataFrame, everyone: "pd.Series[str]", fraction: float, seed: int) -> pd.DataFrame:
+    """Return the rows of the first patients of each modality, in one random order of `everyone` of the cache."""
+    order = np.random.default_rng((seed, 4)).permutation(sorted(set(everyone)))
     kept = [
         rows[rows["patient"].isin(patients[: ceil(fraction * len(patients) - 1e-9)])]
         for _, rows in training.groupby("modality")

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.batch import Batch, Draw, Slices
@@ -30,7 +29,7 @@ class Method(nn.Module, ABC):
 
     title: ClassVar[str]
     citation: ClassVar[str]
-    labels_used: ClassVar[str]  # which target masks the training reads; tables print it
+    labels_used: ClassVar[str]  # which target masks the training reads
     differences: ClassVar[str]  # between paper and public code, in one line
     scope: ClassVar[Scope] = Scope.ALL
     draw: ClassVar[Draw] = Draw.ANY
@@ -96,5 +95,6 @@ class Method(nn.Module, ABC):
 
     def watched_loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return what early stopping lowers on the watched patients: the cross-entropy of the segmentation."""
-        probability = self.segment(model, batch.image, batch.source)
-        return F.binary_cross_entropy(probability.clamp(1e-6, 1 - 1e-6), batch.target_mask)
+        p = self.segment(model, batch.image, batch.source).clamp(1e-6, 1 - 1e-6)
+        y = batch.target_mask
+        return -(y * p.log() + (1 - y) * (1 - p).log()).mean()

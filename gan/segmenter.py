@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gan.batch import Draw
 from gan.errors import InputError
 from gan.trained import Trained
 
@@ -52,6 +53,11 @@ class Segmenter:
         if not parts:
             known = sorted({name for part in self.parts for name in part.modalities})
             raise InputError("modality", modality, f"one of {', '.join(known)}")
+        for part in parts:
+            channels = part.modalities if part.method.draw is Draw.STACKED else [modality]
+            if images.shape[1] != len(channels) or modality != channels[0]:
+                found = f"{images.shape[1]} channels, the first {modality}"
+                raise InputError("slices", found, f"{len(channels)}: {', '.join(channels)}")
         if images.shape[2:] != (self.image_size, self.image_size):
             raise InputError("slices", f"shape {images.shape}", f"(N, C, {self.image_size}, {self.image_size})")
         probability = np.zeros((len(images), self.image_size, self.image_size), np.float32)

@@ -55,13 +55,16 @@ def train(
     method = METHODS[name](len(slices.modalities), slices.image_size, settings)
     if method.needs_target and not slices.has_target():
         raise InputError(slices.folder / "targets.npy", "no target in any training slice", f"some, for {method.title}")
-    if settings.patience and not method.segments:
-        raise InputError(f"{name}: patience", settings.patience, "none, since it does not segment")
+    if settings.patience:
+        if not method.segments or method.watch_from >= 1:
+            raise InputError(f"{name}: patience", settings.patience, "none, since it never segments what is watched")
+        if not any(slices.watch_batches(1, method.draw)):
+            raise InputError(slices.folder / "index.csv", "no watched patient", "some, to stop early by")
     if pretrained.keys() != method.pretrained.keys():
         found, expected = (", ".join(names) or "none" for names in (pretrained, method.pretrained))
         raise InputError("--pretrained", found, f"{expected}, for {method.title}")
     for network, path in pretrained.items():
-        load_model(path, method.pretrained[network], method.get_submodule(network))
+        load_model(path, method.pretrained[network], slices.modalities, method.get_submodule(network))
     data = method.view(slices)
     per_epoch = data.rounds_per_epoch(settings.batch_size, method.draw)
     if not per_epoch:
@@ -69,7 +72,7 @@ def train(
         raise InputError(slices.folder / "index.csv", f"{len(slices.train)} training slices", expected)
     trainer = Trainer(method, settings, settings.total_rounds(per_epoch))
 
-    config = resolved(slices, name, settings, seed, pretrained)
+    config = resolved(data, name, settings, seed, pretrained)
     unfinished, log = output / "checkpoint.pt", HEADER
     if resume and unfinished.is_file():
         saved = checkpoint.load(unfinished)
@@ -81,7 +84,7 @@ def train(
             log = saved["log"]
             logger.info("%s: going on after round %d", unfinished, trainer.round)
     play(trainer, data, config, output, log)
-    now = resolved(slices, name, settings, seed, pretrained)
+    now = resolved(data, name, settings, seed, pretrained)
     if changed := [key for key in config if now[key] != config[key]]:
         raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
     unfinished.replace(output / "model.pt")
@@ -137,6 +140,7 @@ def resolved(
         "seed": seed,
         "modalities": slices.modalities,
         "image_size": slices.image_size,
+        "depth": slices.depth,
         "patients": sorted(set(slices.index.loc[slices.train, "patient"])),
         "slices": {file: sha256(slices.folder / file) for file in FILES},
         "pretrained": {network: sha256(path) for network, path in pretrained.items()},
@@ -171,7 +175,8 @@ def main() -> None:
         raise InputError("--seed", arguments.seed, "at least 0")
     method = METHODS[arguments.method]
     settings = resolve(method.paper, method.official, entry, arguments.method)
-    slices = Slices(arguments.slices, arguments.modalities, settings.patient_fraction, arguments.seed)
+    everyone = method.segments and not method.translates and not settings.patience  # as nnU-Net, which watches nobody
+    slices = Slices(arguments.slices, arguments.modalities, settings.patient_fraction, arguments.seed, everyone)
     pretrained = {network: Path(path) for network, _, path in (text.partition("=") for text in arguments.pretrained)}
     train(slices, arguments.method, settings, arguments.seed, arguments.output, pretrained, arguments.resume)
 

@@ -88,7 +88,8 @@ class Trained:
             (N, 1, S, S).
         """
         if self.method.dimensions == 3:
-            work, batch_size = partial(through_volume, work, slice_over_pixel), max(1, len(images))
+            depth = self.config["depth"]  # norms look at a whole volume: as much background as in training
+            work, batch_size = partial(through_volume, work, slice_over_pixel, depth), max(1, len(images))
         made = np.empty((len(images), 1, *images.shape[2:]), np.float32)
         for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)
@@ -99,18 +100,19 @@ class Trained:
         return torch.full((len(image),), self.modalities.index(name), device=self.device)
 
 
-def load_model(path: Path, method: str, into: nn.Module) -> None:
-    """Fill a network with the model that the training of `method` left in a checkpoint.
+def load_model(path: Path, method: str, modalities: list[str], into: nn.Module) -> None:
+    """Fill a network with the model that the training of `method` on `modalities` left in a checkpoint.
 
     Raises:
-        InputError: the file is missing, broken, of another kind or method, or of networks of another size.
+        InputError: the file is missing, broken, of another kind, method or modalities, or of networks of another size.
     """
     state = checkpoint.load(path)
-    if state["config"]["method"] != method:
-        raise InputError(path, f"a model of {state['config']['method']}", f"one of {method}")
+    for key, wanted in (("method", method), ("modalities", modalities)):
+        if (found := state["config"][key]) != wanted:
+            raise InputError(path, f"a model of {found}", f"one of {wanted}")
     prefix = "module."
     weights = {name[len(prefix) :]: value for name, value in state["averaged"].items() if name.startswith(prefix)}
     try:
         into.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(path, "networks of another size", "the modalities and the width of this training") from error
+        raise InputError(path, "networks of another size", "the width that this training expects") from error

@@ -107,16 +107,16 @@ class Trainer:
         """Return the model's loss on the watched patients; remember the model that has the least.
 
         Raises:
-            InputError: nobody is watched.
+            InputError: the loss is not finite.
         """
         losses = []
         with torch.inference_mode(), self.fabric.autocast():
             for batch in batches:
                 loss = self.method.watched_loss(self.averaged.module, batch.to(self.fabric.device))
                 losses += [loss.item()] * len(batch.source)
-        if not losses:
-            raise InputError("patience", "no watched patient", "some, to stop early by")
         found = sum(losses) / len(losses)
+        if not math.isfinite(found):
+            raise InputError(f"round {self.round}, watched patients", f"a loss of {found}", "a finite one")
         self.stale += 1
         if found < self._least:
             self.stale, self._least = 0, found

@@ -24,10 +24,14 @@ class Translator:
         """Load models, `model.pt` or checkpoints.
 
         Raises:
-            InputError: a file is missing, broken or of another kind, or the sizes differ.
+            InputError: a file is missing, broken or of another kind, the sizes differ, or two learned one direction.
         """
         self.parts = [Trained(path) for path in paths]
-        self.directions = {direction: part for part in self.parts for direction in part.directions}
+        self.directions: dict[tuple[str, str], Trained] = {}
+        for path, part in zip(paths, self.parts, strict=True):
+            for direction in part.directions:
+                if self.directions.setdefault(direction, part) is not part:
+                    raise InputError(path, f"a second model of {' to '.join(direction)}", "one of each direction")
         self.image_size = self.parts[0].image_size
         for path, part in zip(paths, self.parts, strict=True):
             if part.image_size != self.image_size:

@@ -49,7 +49,7 @@ class Volumes(Slices):
         self.index["depth"] = [_depth(*scan) for scan in zip(spans, self.index["ratio"], strict=True)]
         self.train: Rows = np.flatnonzero(self.index["set"] == "train")
         self._source = self.index["modality"].map(self.modalities.index).to_numpy(np.int64)
-        self._least = patch or int(self.index.loc[self.train, "depth"].max())
+        self.depth = patch or int(self.index.loc[self.train, "depth"].max())
 
     def batch(self, k: int, size: int, seed: int, draw: Draw = Draw.ANY) -> Batch:
         """Return batch `k` of `size` training volumes, or of a patch of each."""
@@ -62,7 +62,7 @@ class Volumes(Slices):
 
     def read(self, rows: Rows) -> Batch:
         """Return volumes, unaltered and of one depth; each is wanted in its own modality."""
-        least = max(self._least, *self.index["depth"].to_numpy()[rows])
+        least = max(self.depth, *self.index["depth"].to_numpy()[rows])
         volumes = [self._read(number, least) for number in rows.tolist()]
         image, target_mask, body = (torch.cat(parts) for parts in zip(*volumes, strict=True))
         source = torch.from_numpy(self._source[rows])
@@ -106,9 +106,9 @@ def to_slices(volume: Tensor, number: int, slice_over_pixel: float) -> Tensor:
     return _resampled(volume[0, 0, top : top + depth], number, smooth=False)[:, None]
 
 
-def through_volume(work: Callable[[Tensor], Tensor], slice_over_pixel: float, slices: Tensor) -> Tensor:
-    """Return what `work`, from volume to volume, makes of the stack (N, 1, S, S)."""
-    return to_slices(work(to_volume(slices, slice_over_pixel)), len(slices), slice_over_pixel)
+def through_volume(work: Callable[[Tensor], Tensor], slice_over_pixel: float, least: int, slices: Tensor) -> Tensor:
+    """Return what `work`, from volume to volume of at least `least` planes, makes of the stack (N, 1, S, S)."""
+    return to_slices(work(to_volume(slices, slice_over_pixel, least=least)), len(slices), slice_over_pixel)
 
 
 def _depth(slices: int, slice_over_pixel: float) -> int:

@@ -14,7 +14,7 @@ def test_real_scans_become_a_table(tmp_path):
     config["data"]["folder"] = str(folder)
     config["controls"] = ["single"]
     small = {"width": 4, "batch_size": 2, "rounds": 5}
-    paired = config["methods"]["tc_mgan"] | small | {"segmentor_width": 4, "segmentor": small}
+    paired = config["methods"]["tc_mgan"] | small | {"segmentor": small}
     config["methods"] = {"targan": small, "tc_mgan": paired}
     config["nnunet"] |= {"epochs": 1, "iterations": 1, "gpu_memory_gb": 0.5}
     done = snakemake(tmp_path, "all", config=config)

@@ -81,6 +81,7 @@ class ReMIC(Method):
         super().__init__(modalities, image_size, settings)
         if image_size < STRIDE or image_size % STRIDE:
             raise InputError("image_size", image_size, f"a multiple of {STRIDE} pixels")
+        self.needs_target = bool(settings.weights["segmentation"])
         self.generator = Generator(modalities, settings.width)
         self.critics = nn.ModuleList(Critic(settings.width) for _ in range(modalities))
 

@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from enrich.config import changes, digest, record, refuse_overwriting, resolve, schema
+from enrich.rows import rows
+from gan.batch import Draw
 from gan.errors import InputError
 from gan.methods import METHODS
 
@@ -137,8 +139,10 @@ def test_the_schema_knows_each_methods_own_keys_and_defaults(name):
     wanted = asdict(method.paper)
     if not method.segments:
         assert wanted.pop("patience") is None
+    wanted_widths = {network: wanted.pop(f"{network}_width") for network in method.pretrained}
     assert defaults == wanted
     for network, other in method.pretrained.items():
+        assert wanted_widths.pop(network) == METHODS[other].paper.width
         own = schema()["$defs"][other]["properties"]
         assert rules["properties"][network]["properties"] == {k: v for k, v in own.items() if k != "method"}
     assert schema()["$defs"].keys() == METHODS.keys()
@@ -153,13 +157,14 @@ def test_the_schema_knows_each_methods_facts(name):
         head, *rest = key.split(".")
         assert head in rules["properties"]
         assert not rest or rest[0] in method.paper.weights
-    defaults = {"translates": True, "segments": False, "pretrained": {}}
+    defaults = {"translates": True, "segments": False, "pretrained": {}, "balanced": False}
     assert defaults | facts == {
         "labels": method.labels_used,
         "scope": method.scope.value,
         "translates": method.translates,
         "segments": method.segments,
         "pretrained": dict(method.pretrained),
+        "balanced": method.draw is Draw.BALANCED,
     }
 
 
@@ -178,3 +183,55 @@ def test_every_key_says_what_it_means():
 @pytest.mark.parametrize("path", sorted(Path("workflow/config").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_configs_that_come_along_are_valid(path):
     resolve(yaml.safe_load(path.read_text()), path)
+
+
+@pytest.mark.parametrize("path", sorted(Path("workflow/config/ablations").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("base", ["chaos", "brats"])
+def test_the_papers_ablations_lie_over_a_study(path, base):
+    study = Path(f"workflow/config/{base}.yaml")
+    config, over = (yaml.safe_load(file.read_text()) for file in (study, path))
+    for key, value in over.items():
+        config[key] = config.get(key, {}) | value
+    resolved = resolve(config, study)
+    names = {row.name for row in rows(resolved)}
+    assert names >= over["methods"].keys() | over.get("compositions", {}).keys()
+    assert resolved["run"] == base
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"methods": {"pix2pix": {}}, "image_size": 64},
+            "pix2pix.downs: found 7, expected at most 6 for image_size 64",
+        ),
+        (
+            {"methods": {"cyclegan": {"batch_size": 3}}},
+            "cyclegan.batch_size: found 3, expected a multiple of the 2 mod",
+        ),
+        (
+            {"methods": {"remic": {"batch_size": 4}}},
+            "remic.batch_size: found 4, expected a multiple of the 3 modalities",
+        ),
+        (
+            {"methods": {"csgan": {"patience": 3}}, "split": {"watch": 0}},
+            "csgan.patience: found 3, expected none, or somebody to watch: split.watch",
+        ),
+        (
+            {"methods": {"tc_mgan": {"segmentor": {"epochs": 1, "rounds": 2}}}},
+            "methods.tc_mgan: found epochs and rounds, expected one of the two",
+        ),
+        (
+            {
+                "methods": {"stargan": {}},
+                "compositions": {"ada": {"translator": "stargan", "use": "cases"}},
+                "intensity": {"preset": "paper"},
+            },
+            "intensity.preset: found paper with compositions of cases of CT",
+        ),
+    ],
+)
+def test_methods_keys_that_contradict_each_other_or_the_study(change, message):
+    given = yaml.safe_load(Path("workflow/config/chaos.yaml").read_text()) | {"image_size": 256} | change
+    with pytest.raises(InputError, match=message):
+        resolve(given, Path("study.yaml"))

@@ -41,7 +41,10 @@ def test_a_ct_is_cropped_in_plane_around_its_body_and_stays_where_it_is(directio
     image, label = make_scan("a", "ct", direction=direction).read()
     cropped, mask = correct(image, label, "ct", Correction(ct_field_of_view_mm=30), HERE)
     assert volume.same_grid(cropped, mask)
-    extent = {letter: n * s for letter, n, s in zip(image.orientation, cropped.array.shape[::-1], cropped.spacing_mm, strict=True)}
+    extent = {
+        letter: n * s
+        for letter, n, s in zip(image.orientation, cropped.array.shape[::-1], cropped.spacing_mm, strict=True)
+    }
     (through,) = set(image.orientation) & set("SI")
     assert (
         extent.pop(through)

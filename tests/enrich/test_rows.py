@@ -49,6 +49,7 @@ def test_compositions():
     together, ada = found["stargan-segan"], found["ada"]
     assert (together.segmenter, together.channels(1), together.title) == ("segan", "stargan-seed1", "StarGAN + SegAN")
     assert (ada.segmenter, ada.channels(1), ada.title) == ("nnunet", "stargan-cases-seed1", "ADA of StarGAN")
+    assert (together.labels_used, ada.labels_used, found["segan"].labels_used) == ("none", "all modalities", "–")
 
 
 def test_labels_used_follow_the_keys_that_turn_them_off():
@@ -59,7 +60,9 @@ def test_labels_used_follow_the_keys_that_turn_them_off():
             "thin": {"method": "targan", "target_stream": False},
         }
     )
-    assert [found[name].labels_used for name in ("off", "half", "thin")] == ["none", "all modalities", "none"]
+    assert [found[f"{name}-nnunet"].labels_used for name in ("off", "half")] == ["none", "all modalities"]
+    assert found["off"].labels_used == "all modalities"  # its segmentors read them all the same
+    assert found["thin"].labels_used == "none"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,8 @@ def test_labels_used_follow_the_keys_that_turn_them_off():
         ({"x": {"translator": "stargan", "segmenter": "targan"}}, "x.segmenter: found targan, expected one of nnunet"),
         ({"x": {"translator": "stargan", "segmenter": "segan", "use": "cases"}}, "expected nnunet"),
         ({"stargan": {"translator": "stargan"}}, "found the name of a method"),
+        ({"x": {"translator": "stargan"}}, "compositions.x: found what stargan is already, expected another row"),
+        ({"few-cases-x": {"translator": "stargan", "use": "cases"}}, "compositions: found 'few-cases-x' should not"),
     ],
 )
 def test_a_composition_of_nothing_is_named(compositions, message):

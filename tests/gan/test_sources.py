@@ -1,3 +1,4 @@
+import ast
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,19 @@ def test_a_training_runs_the_trainer_and_its_own_method(name):
     assert not found & ({f"gan/methods/{other}.py" for other in METHODS} - family)
     assert "gan/methods/__init__.py" not in found
     assert not any(path.startswith("enrich/") for path in found)
+
+
+def test_the_package_runs_where_neither_simpleitk_nor_nnunet_is():
+    root = Path(__file__).parents[2]
+    imported = {
+        name.split(".")[0]
+        for path in (root / "gan").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert "torch" in imported
+    assert not imported & {"SimpleITK", "nnunetv2", "enrich"}
 
 
 def test_sorted_relative_and_there():

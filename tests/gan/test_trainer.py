@@ -102,7 +102,7 @@ def test_a_clamp_holds_after_every_step():
 
 
 def test_the_best_model_on_the_watched_patients_is_kept(monkeypatch):
-    losses = iter([3.0, 1.0, 2.0, math.inf])
+    losses = iter([3.0, 1.0, 2.0, 4.0])
     monkeypatch.setattr(Toy, "watched_loss", lambda self, model, batch: torch.tensor(next(losses)))
     method, trainer, _ = play(("g", {}))
     kept = []
@@ -118,7 +118,8 @@ def test_the_best_model_on_the_watched_patients_is_kept(monkeypatch):
         assert one.averaged.module["g"].weight.item() == kept[1]
 
 
-def test_nobody_to_watch():
+def test_a_loss_on_the_watched_patients_that_is_not_finite(monkeypatch):
+    monkeypatch.setattr(Toy, "watched_loss", lambda self, model, batch: torch.tensor(math.nan))
     _, trainer, _ = play(("g", {}))
-    with pytest.raises(InputError, match="patience: found no watched patient"):
-        trainer.watch([])
+    with pytest.raises(InputError, match="round 1, watched patients: found a loss of nan"):
+        trainer.watch([BATCH])

@@ -35,7 +35,7 @@ def call(monkeypatch):
         arguments = ["--slices", slices, "--method", name, "--settings", settings]
         arguments += ["--seed", seed, "--output", output, *(["--resume"] if resume else [])]
         pretrained = METHODS[name].pretrained if name in METHODS else {}
-        for network, other in pretrained.items():
+        for other in pretrained.values():
             if not (output.parent / other / "model.pt").exists():
                 program(slices, output.parent / other, other)
         if pretrained:
@@ -196,8 +196,8 @@ aligned = pytest.mark.parametrize("name", [name for name, kind in METHODS.items(
 
 @aligned
 def test_a_paired_method_refuses_unpaired_data_with_one_line(make_slices, tmp_path, call, name):
-    first, *rest = [name for name in (*METHODS[name].pretrained.values(), name)]
-    expected = r"index\.csv: found no training slice known in ct and t1.*, expected scans of one patient on one grid"
+    first = next(iter(METHODS[name].pretrained.values()), name)
+    expected = r"index\.csv: found no training slice known in ct and t1.*, expected scans of one case on one grid"
     with pytest.raises(SystemExit, match=expected) as error:
         call(make_slices(tiny.modalities(name)), tmp_path / "out", first)
     assert "\n" not in str(error.value)

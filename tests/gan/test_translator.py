@@ -8,8 +8,8 @@ from gan.errors import InputError
 from gan.methods import METHODS
 from gan.settings import resolve
 from gan.train import resolved
-from gan.trainer import Trainer
 from gan.trained import load_model
+from gan.trainer import Trainer
 from gan.translator import Translator
 
 
@@ -78,6 +78,13 @@ def test_executes_nothing(tmp_path, capsys):
 
 def test_a_model_of_another_method_is_not_started_from(model):
     with pytest.raises(InputError, match=r"model\.pt: found a model of stargan, expected one of targan"):
-        load_model(model, "targan", torch.nn.Identity())
+        load_model(model, "targan", ["ct", "t1", "t2"], torch.nn.Identity())
+    with pytest.raises(InputError, match=r"model\.pt: found a model of \['ct', 't1', 't2'\], expected one of \['t1'"):
+        load_model(model, "stargan", ["t1", "ct", "t2"], torch.nn.Identity())
     with pytest.raises(InputError, match=r"model\.pt: found networks of another size"):
-        load_model(model, "stargan", torch.nn.Identity())
+        load_model(model, "stargan", ["ct", "t1", "t2"], torch.nn.Identity())
+
+
+def test_two_models_of_one_direction(model):
+    with pytest.raises(InputError, match=r"model\.pt: found a second model of ct to t1"):
+        Translator([model, model])

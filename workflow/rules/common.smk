@@ -7,7 +7,15 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from enrich.config import digest, facts, method_of, record, refuse_overwriting, resolve
+from enrich.config import (
+    digest,
+    facts,
+    method_of,
+    record,
+    refuse_overwriting,
+    resolve,
+    schema,
+)
 from enrich.last_words import last_words
 from enrich.rows import NNUNET as BY_NNUNET
 from enrich.rows import rows, title_of
@@ -15,12 +23,14 @@ from gan.errors import InputError
 from gan.scope import Scope
 from gan.sources import sources, training_sources
 
-CONFIG_FILE = Path([*workflow.configfiles][-1])
+CONFIG_FILE, *OVERLAYS = map(Path, workflow.configfiles)
 try:
     config = resolve(config, CONFIG_FILE)
     refuse_overwriting(config, Path("results", config["run"]))
+    ROWS = rows(config)
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    over = f" (or in {', '.join(map(str, OVERLAYS))}, laid over it)" if OVERLAYS else ""
+    raise WorkflowError(f"{error}{over}") from None
 
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
@@ -41,7 +51,6 @@ TRAININGS = {
     name: Scope(facts(METHOD[name])["scope"]).trainings(MODALITIES)
     for name in TRANSLATORS
 }
-ROWS = rows(config)
 TITLES = {row.name: row.title for row in ROWS}
 TRANSLATOR_TITLES = {name: title_of(name) for name in TRANSLATORS}
 FIGURES = ["segmentation", *(["translation"] if TRANSLATORS else [])]
@@ -78,9 +87,22 @@ def written_raw(wildcards):
 
 def settings_of(wildcards):
     """One entry's own keys, as JSON."""
-    entry = config["methods"][wildcards.name]
-    other = {"method", *pretrained_by(wildcards.name)}
-    return json.dumps({key: value for key, value in entry.items() if key not in other})
+    entry, networks = config["methods"][wildcards.name], pretrained_by(wildcards.name)
+    own = {k: v for k, v in entry.items() if k not in {"method", *networks}}
+    widths = {f"{network}_width": width_of(network, wildcards) for network in networks}
+    return json.dumps(own | widths)
+
+
+def width_of(network, wildcards):
+    """The width of a network that an entry starts from."""
+    width = schema()["$defs"][pretrained_by(wildcards.name)[network]]["properties"][
+        "width"
+    ]
+    return (
+        config["methods"][wildcards.name]
+        .get(network, {})
+        .get("width", width["default"])
+    )
 
 
 def pretrained_by(name):
@@ -89,10 +111,10 @@ def pretrained_by(name):
 
 
 def pretraining_settings(wildcards):
-    """An entry's keys for the network that it starts from, as JSON; of the entry's own preset."""
-    entry = config["methods"][wildcards.name]
-    preset = {"preset": entry["preset"]} if "preset" in entry else {}
-    return json.dumps(preset | entry.get(wildcards.network, {}))
+    """An entry's keys for the network that it starts from, as JSON; what every method can be told is the entry's."""
+    entry, common = config["methods"][wildcards.name], schema()["x-training"]
+    shared = {key: value for key, value in entry.items() if key in common}
+    return json.dumps(shared | entry.get(wildcards.network, {}))
 
 
 def pretrained_models(wildcards):
