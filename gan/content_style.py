@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan.layers import by_modality
+
 STYLE = 8  # numbers of a style code
 RESIDUALS = 4  # blocks of the content encoder, of a decoder and of G_s
 SCALES = 3  # of a critic: the image, its half and its quarter
@@ -38,11 +40,11 @@ class Generator(nn.Module):
 
     def style(self, image: Tensor, modality: Tensor) -> Tensor:
         """Return the style codes, (B, 8), of slices (B, 1, H, W) of `modality` (B,)."""
-        return _routed(self.style_encoders, modality, image).float()
+        return by_modality(self.style_encoders, modality, image).float()
 
     def decode(self, content: Tensor, style: Tensor, modality: Tensor) -> Tensor:
         """Return slices of `modality` (B,), (B, 1, H, W) in [-1, 1], of content and style codes."""
-        return torch.tanh(_routed(self.decoders, modality, content, style).float())
+        return torch.tanh(by_modality(self.decoders, modality, content, style).float())
 
     def target_logits(self, content: Tensor) -> Tensor:
         """Return the logits of the target, (B, 1, H, W), of content codes."""
@@ -120,20 +122,6 @@ class Critic(nn.Module):
             scores.append(scale(image).float())
             image = F.avg_pool2d(image, 3, stride=2, padding=1, count_include_pad=False)
         return scores
-
-
-def _routed(networks: nn.ModuleList, modality: Tensor, *inputs: Tensor) -> Tensor:
-    """Return what the network of each slice's `modality` (B,) makes of `inputs`, (B, …), in their order."""
-    chosen = rows_of_each(modality, len(networks))
-    made = [network(*(given[rows] for given in inputs)) for network, rows in zip(networks, chosen, strict=True) if rows]
-    order = [row for rows in chosen for row in rows]
-    return torch.cat(made)[sorted(range(len(order)), key=order.__getitem__)]
-
-
-def rows_of_each(modality: Tensor, modalities: int) -> list[list[int]]:
-    """Return the places in `modality` (B,) of each modality; it may have none."""
-    kinds = modality.tolist()
-    return [[row for row, kind in enumerate(kinds) if kind == number] for number in range(modalities)]
 
 
 def _style_encoder(width: int) -> nn.Sequential:

@@ -1,5 +1,6 @@
 """Network parts that two or more methods share."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import TypeVar
 
@@ -16,6 +17,21 @@ def with_modality(image: Tensor, modality: Tensor, modalities: int) -> Tensor:
     """Append one-hot modality maps: (B, 1, H, W) and (B,) to (B, 1 + modalities, H, W)."""
     maps = F.one_hot(modality, modalities).to(image.dtype)[:, :, None, None]
     return torch.cat([image, maps.expand(-1, -1, *image.shape[2:])], dim=1)
+
+
+def rows_of_each(modality: Tensor, modalities: int) -> list[list[int]]:
+    """Return the places in `modality` (B,) of each modality; it may have none."""
+    kinds = modality.tolist()
+    return [[row for row, kind in enumerate(kinds) if kind == number] for number in range(modalities)]
+
+
+def by_modality(networks: Iterable[nn.Module], modality: Tensor, *inputs: Tensor) -> Tensor:
+    """Return what the network of each slice's `modality` (B,) makes of `inputs`, (B, …), in their order."""
+    known = list(networks)
+    chosen = rows_of_each(modality, len(known))
+    made = [network(*(given[rows] for given in inputs)) for network, rows in zip(known, chosen, strict=True) if rows]
+    order = [row for rows in chosen for row in rows]
+    return torch.cat(made)[sorted(range(len(order)), key=order.__getitem__)]
 
 
 def he_initialized(network: N) -> N:

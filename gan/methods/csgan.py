@@ -44,7 +44,7 @@ from torch import Tensor, nn
 
 from gan.batch import Batch, Draw, Slices
 from gan.errors import InputError
-from gan.layers import he_initialized, normal_initialized
+from gan.layers import by_modality, he_initialized, normal_initialized
 from gan.method import Method, Published
 from gan.player import Player
 from gan.schedules import decay_in_second_half
@@ -171,11 +171,11 @@ class CSGAN(Method):
 
     def translate(self, model: nn.Module, image: Tensor, source: Tensor, target: Tensor) -> Tensor:  # noqa: ARG002
         """Return images (B, 1, …), of any modalities, in the modalities `target` (B,)."""
-        return _by_modality(model.get_submodule("generators").children(), image, target)
+        return by_modality(model.get_submodule("generators").children(), target, image)
 
     def segment(self, model: nn.Module, image: Tensor, source: Tensor) -> Tensor:
         """Return the probability of the target in images (B, 1, …) of modalities `source` (B,)."""
-        return _by_modality(model.get_submodule("segmentors").children(), image, source).softmax(dim=1)[:, 1:]
+        return by_modality(model.get_submodule("segmentors").children(), source, image).softmax(dim=1)[:, 1:]
 
 
 def _check(settings: CSGANSettings, image_size: int) -> None:
@@ -207,13 +207,6 @@ def _rate(progress: float, begin: float, together: float) -> float:
 def _each(networks: Iterable[nn.Module], images: Tensor) -> Tensor:
     """Apply one network to the first half of a batch, the other to the second."""
     return torch.cat([network(half) for network, half in zip(networks, images.chunk(2), strict=True)])
-
-
-def _by_modality(networks: Iterable[nn.Module], images: Tensor, modality: Tensor) -> Tensor:
-    """Apply to each image the network of its `modality` (B,)."""
-    groups = [(modality == number).nonzero().flatten() for number in range(2)]
-    made = [network(images[group]) for network, group in zip(networks, groups, strict=True) if len(group)]
-    return torch.cat(made)[torch.cat(groups).argsort()]
 
 
 def _both(values: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from gan.batch import Batch, Draw
 from gan.errors import InputError
-from gan.layers import normal_initialized
+from gan.layers import by_modality, normal_initialized
 from gan.method import Method, Published
 from gan.player import Player
 from gan.pool import Pool
@@ -167,11 +167,7 @@ class Generators(nn.ModuleDict):
 
     def forward(self, image: Tensor, target: Tensor) -> Tensor:
         """Translate (B, 1, H, W) in [-1, 1] to the modalities `target` (B,), 0 or 1."""
-        translated = torch.empty_like(image)
-        for number, generator in enumerate(self.values()):
-            if (wanted := target == number).any():
-                translated[wanted] = generator(image[wanted])
-        return translated
+        return by_modality(self.values(), target, image)
 
 
 class Generator(nn.Module):

@@ -31,8 +31,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.batch import Batch, Draw
-from gan.content_style import STRIDE, STYLE, Critic, Generator, rows_of_each
+from gan.content_style import STRIDE, STYLE, Critic, Generator
 from gan.errors import InputError
+from gan.layers import rows_of_each
 from gan.losses import soft_dice
 from gan.method import Method, Published
 from gan.player import Player

@@ -246,3 +246,28 @@ def test_every_draw_is_a_function_of_seed_and_number(make_slices, draw):
     wanted = [first.batch(k, 3, 3, draw) for k in range(6)]
     assert all(same(second.batch(k, 3, 3, draw), wanted[k]) for k in (5, 2, 4))
     assert not all(same(second.batch(k, 3, 4, draw), wanted[k]) for k in range(6))
+
+
+def test_a_patients_scans_of_two_dates_are_not_taken_for_one(make_slices):
+    folder = make_slices(("t1", "t2"), aligned=True)
+    index = pd.read_csv(folder / "index.csv")
+    index["patient"], index["slice"] = "p", 0
+    index = index[(index["row"] != 1) & (index["row"] != 7)]  # c1 has no t1, c2 no t2
+    index.to_csv(folder / "index.csv", index=False)
+    for name in ("images", "targets", "body"):
+        array = np.load(folder / f"{name}.npy")
+        np.save(folder / f"{name}.npy", array[index["row"]])
+    slices = Slices(folder)
+    assert slices.rounds_per_epoch(1, Draw.ALIGNED) == 2  # c0 and c3
+
+
+def test_a_share_of_the_patients_holds_for_the_truth_too(make_slices):
+    folder = make_slices(("t1", "t2"), per_modality=10, watched=0, aligned=True)
+    index = pd.read_csv(folder / "index.csv")
+    index.loc[(index["modality"] == "t2") & (index["slice"] > 4), "set"] = "watch"
+    index.to_csv(folder / "index.csv", index=False)
+    for seed in range(8):
+        slices = Slices(folder, None, 0.4, seed)
+        known = set(slices.index.loc[slices.train, "patient"][slices.index["modality"] == "t2"])
+        assert len(known) == 2
+        assert slices.rounds_per_epoch(1, Draw.ALIGNED) <= 2

@@ -81,6 +81,7 @@ def test_a_score_judges_70_by_70_pixels():
 
 
 def test_initial_weights():
+    torch.manual_seed(0)
     method = CycleGAN(2, 64, resolve(CycleGAN.paper, {}, {"width": 16}, "cyclegan"))
     weights = [p for name, p in method.named_parameters() if name.endswith("weight")]
     biases = [p for name, p in method.named_parameters() if name.endswith("bias")]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -241,3 +242,36 @@ def test_a_loss_that_is_not_finite(make_slices, tmp_path, call):
     with pytest.raises(SystemExit, match=r"round 1, critic: found critic nan, .* expected finite losses"):
         call(slices, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.pt"))
+
+
+def test_a_training_that_stopped_early_is_not_gone_on_with(make_slices, tmp_path, call, monkeypatch):
+    slices = make_slices(("ct", "t1"), aligned=True)
+    entry = {"rounds": 9, "samples_every": 1, "patience": 1, "learning_rate": 1.0}
+    call(slices, tmp_path / "whole", "segan", **entry)
+    whole = checkpoint.load(tmp_path / "whole/model.pt")
+    assert whole["round"] < 9
+    rename = Path.replace
+    monkeypatch.setattr(
+        Path,
+        "replace",
+        lambda self, to: (_ for _ in ()).throw(KeyboardInterrupt) if to.name == "model.pt" else rename(self, to),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        call(slices, tmp_path / "broken", "segan", **entry)
+    monkeypatch.setattr(Path, "replace", rename)
+    call(slices, tmp_path / "broken", "segan", resume=True, **entry)
+    assert_same(whole, checkpoint.load(tmp_path / "broken/model.pt"))
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "message"),
+    [
+        ("stargan", {"patience": 2}, "stargan: patience: found 2, expected none, since it never segments"),
+        ("csgan", {"patience": 2, "pretraining": 1}, "csgan: patience: found 2, expected none"),
+        ("uagan", {"patience": 2}, "index.csv: found no watched patient, expected some, to stop early by"),
+    ],
+)
+def test_early_stopping_that_cannot_be_is_refused_at_once(make_slices, tmp_path, call, name, entry, message):
+    with pytest.raises(SystemExit, match=message):
+        call(make_slices(tiny.modalities(name), watched=0), tmp_path / "out", name, **entry)
+    assert not (tmp_path / "out").exists()
