@@ -88,8 +88,9 @@ def test_initial_weights():
     assert len(weights) == len(biases) == 2 * (24 + 5)
     assert not any(bias.any() for bias in biases)
     for weight in weights:
-        assert weight.mean().item() == pytest.approx(0, abs=0.1 * 0.02)
-        assert weight.std().item() == pytest.approx(0.02, rel=0.1)
+        four_sigma = 4 / weight.numel() ** 0.5
+        assert weight.mean().item() == pytest.approx(0, abs=four_sigma * 0.02)
+        assert weight.std().item() == pytest.approx(0.02, rel=four_sigma)
 
 
 @pytest.mark.parametrize("size", [20, 62])
