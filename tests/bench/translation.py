@@ -34,8 +34,7 @@ from gan.files import publish
 from gan.methods import METHODS
 from gan.settings import resolve
 
-MODALITIES = ("t2", "flair")
-DIRECTIONS = list(permutations(MODALITIES, 2))
+MODALITIES = ["t2", "flair"]
 SIZE = 64
 PHANTOM = {"patients": 40, "slices": 24, "size": SIZE}
 SPLIT = {"train": 0.75, "watch": 1, "seed": 0}
@@ -75,6 +74,11 @@ class Scan(NamedTuple):
     images: Array
     body: NDArray[np.bool_]
     target: NDArray[np.bool_]
+
+
+def directions() -> list[tuple[str, str]]:
+    """Return every (source, target)."""
+    return list(permutations(MODALITIES, 2))
 
 
 def run(module: str, *arguments: object, **options: object) -> None:
@@ -163,7 +167,7 @@ def translations(name: str, folder: Path, tests: dict[tuple[str, str], Scan]) ->
     cases = sorted({case for case, _ in tests})
     if name in (COPY, REAL):
         place = {COPY: 0, REAL: 1}[name]
-        return {(case, *way): tests[case, way[place]].images for case in cases for way in DIRECTIONS}
+        return {(case, *way): tests[case, way[place]].images for case in cases for way in directions()}
     found = folder / "synthetic" / name / "index.csv"
     rows = index.read(found, index.SYNTHETIC)
     return {
@@ -281,13 +285,13 @@ def save_figure(
     """Draw the slice of the first test case with the most target, a direction a row and a method a column."""
     case, modality = min(tests)
     place = tests[case, modality].target.sum(axis=(1, 2)).argmax()
-    figure, axes = plt.subplots(len(DIRECTIONS), len(made), squeeze=False, layout="compressed")
-    figure.set_size_inches(1.1 * len(made), 1.1 * len(DIRECTIONS))
-    for way, row in zip(DIRECTIONS, axes, strict=True):
+    figure, axes = plt.subplots(len(directions()), len(made), squeeze=False, layout="compressed")
+    figure.set_size_inches(1.1 * len(made), 1.1 * len(directions()))
+    for way, row in zip(directions(), axes, strict=True):
         for (name, images), axis in zip(made.items(), row, strict=True):
             axis.imshow(images[case, *way][place], cmap="gray", vmin=-1, vmax=1)
             axis.set(xticks=[], yticks=[])
-            axis.set_title(name.replace("_", " ") if way is DIRECTIONS[0] else "", fontsize=7)
+            axis.set_title(name.replace("_", " ") if way == directions()[0] else "", fontsize=7)
         row[0].set_ylabel(" to ".join(way), fontsize=7)
     with publish(path) as temporary:
         figure.savefig(temporary, dpi=150, format="png")
@@ -298,8 +302,11 @@ def main() -> None:
     """Parse the command line and run what is not finished."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.translation", description=__doc__)
     parser.add_argument("--methods", nargs="+", choices=TRANSLATORS, default=TRANSLATORS)
+    parser.add_argument("--modalities", nargs="+", default=MODALITIES, help="in place of t2 and flair")
+    parser.add_argument("--batch-size", type=int, default=COMMON["batch_size"], help="slices of a batch")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
+    MODALITIES[:], COMMON["batch_size"] = arguments.modalities, arguments.batch_size
     folder: Path = arguments.output
     write_data(folder)
     for name in arguments.methods:
