@@ -96,9 +96,14 @@ def error_of(method: Method, batch: Batch) -> float:
 
 
 def missed_by(method: Method, batch: Batch) -> float:
-    """Return the cross-entropy of a method's own segmentation; 0 of one that does not segment."""
+    """Return the share of the pixels that a method's own segmentation gets wrong; 0 of one that does not segment."""
+    if not method.segments:
+        return 0.0
+    method.eval()
     with torch.no_grad():
-        return method.eval().watched_loss(method.model, batch).item() if method.segments else 0.0
+        found = method.segment(method.model, batch.image, batch.source) >= 0.5
+    method.train()
+    return (found != (batch.target_mask > 0)).float().mean().item()
 
 
 @everyone

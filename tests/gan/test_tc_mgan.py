@@ -197,8 +197,6 @@ def test_segmentor_trains_on_real_slices_of_the_targets():
     assert {name: term.item() for name, term in found.items()} == pytest.approx(
         {"segmentation": dice_loss(probability, batch.target_mask)}, rel=1e-5
     )
-    loss = method.watched_loss(lambda image, target: 0 * image + 0.25, batch).item()
-    assert loss == pytest.approx(dice_loss(torch.full_like(batch.truth, 0.25), batch.target_mask), rel=1e-5)
 
 
 def test_segmentors_published_settings():
@@ -248,10 +246,16 @@ def test_starts_from_the_segmentor_that_was_trained_before(trained, name):
     assert set(counted.values()) == {3 if name == "tc_mgan" else 3 + 3 * 3}
 
 
-@pytest.mark.parametrize("other", [{"segmentor_width": 4}, {"modalities": ("ct", "t1")}])
-def test_a_segmentor_of_another_size_is_refused(trained, other):
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ({"segmentor_width": 4}, "networks of another size, expected the width"),
+        ({"modalities": ("ct", "t1")}, r"a model of \['ct', 't1', 't2'\], expected one of \['ct', 't1'\]"),
+    ],
+)
+def test_a_segmentor_of_another_size_is_refused(trained, other, found):
     start = trained("conditional_segmentor")
-    with pytest.raises(InputError, match=r"model\.pt: found networks of another size, expected the modalities and"):
+    with pytest.raises(InputError, match=rf"model\.pt: found {found}"):
         trained("tc_mgan", start=start, **other)
 
 

@@ -99,20 +99,20 @@ def test_planes_lie_linearly_between_slices(ratio):
 def test_there_and_back_is_nothing_where_slices_lie_on_planes(ratio):
     slices = torch.rand(5, 1, 3, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
     assert torch.equal(to_slices(to_volume(slices, ratio), 5, ratio), slices)
-    assert torch.equal(through_volume(lambda volume: volume * 0.5, ratio, slices), slices * 0.5)
+    assert torch.equal(through_volume(lambda volume: volume * 0.5, ratio, 1, slices), slices * 0.5)
 
 
 @pytest.mark.parametrize("ratio", [0.3, 0.8, 1.4, 2.6])
 @pytest.mark.parametrize("number", [1, 2, 7, 20])
 def test_there_and_back_keeps_number_place_and_range(ratio, number):
     ramp = torch.linspace(-1, 1, number)[:, None, None, None].repeat(1, 1, 2, 2)
-    back = through_volume(lambda volume: volume, ratio, ramp)
+    back = through_volume(lambda volume: volume, ratio, 1, ramp)
     assert back.shape == ramp.shape
     assert back.min() >= -1
     assert back.max() <= 1
     if ratio > 1:
         torch.testing.assert_close(back, ramp, atol=1e-5, rtol=0)
-    full = through_volume(lambda volume: volume, ratio, torch.ones(number, 1, 2, 2))
+    full = through_volume(lambda volume: volume, ratio, 1, torch.ones(number, 1, 2, 2))
     assert torch.equal(full, torch.ones(number, 1, 2, 2))
 
 
