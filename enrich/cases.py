@@ -7,7 +7,7 @@ real scans is fine-tuned on these cases together with the real ones.
 import argparse
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from enrich import index, splits, volume
+from enrich.crossfit import FIT_HELP, Fits, models_of_fits
 from enrich.intensity import AIR_HU, Intensity, stored_range
 from enrich.modality import is_ct
 from enrich.splits import Splits
@@ -22,10 +23,9 @@ from enrich.translate import Planes, read_planes
 from enrich.volume import Volume
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
-from gan.translator import Translator
 
 
-def ways(source: str, modality: str, translator: Translator) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def ways(source: str, modality: str, modalities: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Yield what is made of a scan of modality `source` for a segmenter of `modality`, as (through, directions).
 
     A scan of another modality is translated once, through nothing; one of `modality` to every other one and back.
@@ -33,7 +33,7 @@ def ways(source: str, modality: str, translator: Translator) -> Iterator[tuple[s
     if source != modality:
         yield "", [(source, modality)]
         return
-    for through in dict.fromkeys(name for direction in translator.directions for name in direction):
+    for through in modalities:
         if through != modality:
             yield through, [(modality, through), (through, modality)]
 
@@ -54,7 +54,7 @@ def as_real(planes: Planes, source: str, modality: str, intensity: Intensity) ->
 
 
 def write_cases(
-    scans_csv: Path, who: Splits, translator: Translator, modality: str, intensity: Intensity, folder: Path
+    scans_csv: Path, who: Splits, fits: Fits, modality: str, intensity: Intensity, folder: Path
 ) -> pd.DataFrame:
     """Write every case for a segmenter of `modality` to `folder`; return the rows of the index.
 
@@ -65,28 +65,30 @@ def write_cases(
     """
     scans = index.read(scans_csv, index.SCANS)
     scans = scans[scans["patient"].isin([*who.train, *who.watch]) & (scans["label"] != "")]
+    modalities = list(dict.fromkeys(name for direction in fits.directions for name in direction))
     rows = []
     for _, scan in tqdm(scans.iterrows(), "cases", len(scans), disable=None):
         source = scan["modality"]
         path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
         label = index.file_of(scans_csv, scan["label"], scan["label_sha256"])
-        planes = read_planes(path, scan, translator.image_size, intensity)
-        for through, directions in ways(source, modality, translator):
+        planes = read_planes(path, scan, fits.image_size, intensity)
+        fit = fits.of(scan["patient"])
+        for through, directions in ways(source, modality, modalities):
             found = planes
             for direction in directions:
-                found = found.translated(translator, *direction)
+                found = fit.translated(found, *direction)
             name = f"{scan['case']}_{source}_" + (f"by_{through}" if through else f"to_{modality}")
             image = folder / f"{name}.nii.gz"
             volume.write(as_real(found, source, modality, intensity), image)
             names = (name, scan["patient"], source, modality, through)
             relative = os.path.relpath(label.absolute(), folder.absolute())
-            rows.append((*names, image.name, sha256(image), relative, scan["label_sha256"]))
+            rows.append((*names, image.name, sha256(image), relative, scan["label_sha256"], fit.name))
     if not rows:
         raise InputError(scans_csv, f"no labelled training scan to make a {modality} case of", "at least one")
-    return pd.DataFrame(rows, columns=index.CASES)
+    return pd.DataFrame(rows, columns=[*index.CASES, "fit"])
 
 
-def facts_of(modality: str, intensity: Intensity, models: Sequence[Path]) -> dict[str, object]:
+def facts_of(modality: str, intensity: Intensity, models: Mapping[str, Sequence[Path]]) -> dict[str, object]:
     """Return what the numbers in the images mean, and which models made them."""
     offset = AIR_HU if is_ct(modality) else 0
     return {
@@ -94,7 +96,7 @@ def facts_of(modality: str, intensity: Intensity, models: Sequence[Path]) -> dic
         "unit": "HU" if is_ct(modality) else "arbitrary",
         "range": [bound + offset for bound in stored_range(modality, intensity)],
         "outside": {"synthetic": offset, "reconstructed": 0},
-        "models_sha256": [sha256(model) for model in models],
+        "models_sha256": {fit: [sha256(model) for model in paths] for fit, paths in models.items()},
     }
 
 
@@ -103,17 +105,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Translate the training scans to a modality, as cases of it.")
     parser.add_argument("--scans", type=Path, required=True)
     parser.add_argument("--splits", type=Path, required=True)
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="of all pairs or directions")
+    parser.add_argument("--fit", nargs="+", action="append", required=True, metavar="NAME MODEL", help=FIT_HELP)
     parser.add_argument("--modality", required=True, help="modality of the segmenter that the cases train")
     parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
     who, intensity = splits.read(arguments.splits), Intensity(**arguments.intensity)
-    translator = Translator(arguments.models)
+    models = models_of_fits(arguments.fit)
+    fits = Fits(models, who)
     with publish_folder(arguments.output.parent) as folder:
-        rows = write_cases(arguments.scans, who, translator, arguments.modality, intensity, folder)
+        rows = write_cases(arguments.scans, who, fits, arguments.modality, intensity, folder)
         rows.to_csv(folder / arguments.output.name, index=False)
-        facts = facts_of(arguments.modality, intensity, arguments.models)
+        facts = facts_of(arguments.modality, intensity, models)
         (folder / "cases.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 

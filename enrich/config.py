@@ -20,7 +20,17 @@ SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yam
 
 Config = dict[str, Any]
 
-NOT_COMPARED = {"methods", "compositions", "controls", "seeds", "threads", "overwrite"}
+NOT_COMPARED = {
+    "methods",
+    "compositions",
+    "controls",
+    "seeds",
+    "threads",
+    "overwrite",
+    "label_fractions",
+    "synthetic_fractions",
+    "statistics",
+}
 
 
 @cache
@@ -72,6 +82,21 @@ def _check_together(config: Config, source: Path) -> None:
             raise InputError(f"{source}: intensity.{key}", [low, high], "a lower and then an upper bound")
     if isinstance(split, str) and not Path(split).is_file():
         raise InputError(f"{source}: split", split, "a CSV file, or how to draw a split")
+    if config["outer_folds"] and isinstance(split, str):
+        raise InputError(f"{source}: outer_folds", config["outer_folds"], f"0 beside the split that {split} says")
+    if config["outer_folds"] == 1:
+        raise InputError(f"{source}: outer_folds", 1, "at least 2, or 0 for one split")
+    if config["crossfit"] and config["gan_patients"] == "disjoint":
+        expected = "one of the two: a GAN of other patients saw none of the segmenter's"
+        raise InputError(f"{source}: crossfit", "it beside gan_patients: disjoint", expected)
+    for key in ("label_fractions", "synthetic_fractions"):
+        for fraction in config[key]:
+            if abs(100 * fraction - round(100 * fraction)) > 1e-9:
+                raise InputError(f"{source}: {key}", fraction, "a whole percentage")
+    features = config["distance_features"]
+    if (features["backbone"] == "segmenter") != (features["weights"] is None):
+        expected = "a file of weights for every backbone but segmenter"
+        raise InputError(f"{source}: distance_features.weights", features["weights"], expected)
     for name, entry in config["methods"].items():
         _check_method(f"{source}: methods.{name}", method_of(name, entry), entry, config)
     for name, entry in config["compositions"].items():
@@ -182,7 +207,8 @@ def digest(config: Config) -> str:
 
 def _is_made(key: str, results: Path) -> bool:
     """Return whether anything that depends on a key is finished."""
-    return any(path for pattern in _made_by(key) for path in results.glob(pattern))
+    made = [f"{split}{pattern}" for pattern in _made_by(key) for split in ("", "outer*/")]
+    return any(path for pattern in made for path in results.glob(pattern))
 
 
 def _made_by(key: str) -> list[str]:
@@ -194,8 +220,12 @@ def _made_by(key: str) -> list[str]:
             return ["nnunet/*/*/preprocessed/*/*.json"]
         case ["intensity" | "image_size", *_]:
             return ["slices/index.csv", "enriched/*/*/index.csv"]
-        case ["split", *_]:
+        case ["split" | "outer_folds" | "crossfit" | "gan_patients", *_]:
             return ["splits.json"]
+        case ["crossfit_test"]:
+            return ["synthetic/*/*/index.csv"]
+        case ["distance_features", *_]:
+            return ["scores/distribution.csv"]
         case _:
             return ["scans.csv"]
 

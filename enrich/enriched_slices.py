@@ -12,7 +12,7 @@ from enrich.axial import AXIAL
 from enrich.channels import read_channels
 from enrich.intensity import Intensity
 from enrich.nnunet.dataset import cases
-from enrich.slices import Stack, sets, write_facts, write_slices
+from enrich.slices import Stack, write_facts, write_slices
 from enrich.splits import Splits
 from gan.errors import run
 from gan.files import publish_folder
@@ -27,14 +27,15 @@ def stacks(
     intensity: Intensity,
 ) -> Iterator[Stack]:
     """Yield every channel of every labelled case: slices of one patient, on one grid, with the real scan's target."""
-    scans, set_of = index.read(scans_csv, index.SCANS), sets(who)
+    scans = index.read(scans_csv, index.SCANS)
+    set_of = dict.fromkeys(who.train, "train") | dict.fromkeys(who.watch, "watch")
     everyone = [case for case in cases(scans_csv, modality, synthetic, added) if case.label and case.patient in set_of]
     for case in tqdm(everyone, "slices", disable=None):
         found = read_channels(case, scans, modality, added, intensity)
         assert case.label is not None  # noqa: S101
         target = volume.reorient(volume.read(case.label), AXIAL).array
         for name, images in zip([modality, *added], found.images, strict=True):
-            yield Stack(case.name, case.patient, name, set_of[case.patient], images, found.body, target)
+            yield Stack(case.name, case.patient, name, set_of[case.patient], -1, images, found.body, target)
 
 
 def main() -> None:

@@ -1,12 +1,20 @@
 """The rows of the tables: what fills the channels of a case, and what segments them."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
 from enrich.config import Config, facts, method_of, schema
 from gan.errors import InputError
 
 NNUNET = "nnunet"
-CONTROLS = {"single": "Single", "zero": "Zero channels"}
+CONTROLS = {
+    "single": "Single",
+    "pooled": "Pooled real",
+    "zero": "Zero channels",
+    "copy": "Source copied",
+    "oracle": "Oracle",
+}
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,8 @@ class Row:
         segmenter: `nnunet`, or the entry of `methods` that segments.
         translator: the entry of `methods` that synthesizes; None for a control, or the real channel alone.
         use: what its synthetic scans are: `channels` beside the real one, or further training `cases`.
+        label_percent: of the training patients that the segmenter is trained on.
+        synthetic_percent: of the further training cases.
     """
 
     name: str
@@ -29,12 +39,31 @@ class Row:
     segmenter: str = NNUNET
     translator: str | None = None
     use: str = "channels"
+    label_percent: int = 100
+    synthetic_percent: int = 100
+
+    @property
+    def full(self) -> bool:
+        """Whether the segmenter is trained on all that there is."""
+        return self.label_percent == self.synthetic_percent == 100
 
     def channels(self, seed: int) -> str:
         """Return the name of the data set that is segmented; of seed `seed` where a translator made it."""
+        name = self.name.partition("@")[0]
+        labels = "" if self.label_percent == 100 else f"-labels{self.label_percent}"
+        synthetic = "" if self.synthetic_percent == 100 else f"-synthetic{self.synthetic_percent}"
         if self.translator is None:
-            return self.name if self.name in CONTROLS else "single"
-        return f"{self.translator}{'-cases' if self.use == 'cases' else ''}-seed{seed}"
+            return (name if name in CONTROLS else "single") + labels
+        return f"{self.translator}{'-cases' if self.use == 'cases' else ''}-seed{seed}{labels}{synthetic}"
+
+    def within(self, label_percent: int, synthetic_percent: int) -> "Row":
+        """Return the same row on a share of the training patients and of the further cases."""
+        name, title = self.name, self.title
+        if label_percent < 100:
+            name, title = f"{name}@labels{label_percent}", f"{title}, {label_percent} % of labels"
+        if synthetic_percent < 100:
+            name, title = f"{name}@synthetic{synthetic_percent}", f"{title}, {synthetic_percent} % of synthetic cases"
+        return replace(self, name=name, title=title, label_percent=label_percent, synthetic_percent=synthetic_percent)
 
 
 def rows(config: Config) -> list[Row]:
@@ -45,7 +74,7 @@ def rows(config: Config) -> list[Row]:
     Raises:
         InputError: a composition that is another row.
     """
-    found = [Row(name, CONTROLS[name], "–") for name in config["controls"]]
+    found = [Row(name, CONTROLS[name], "all modalities" if name == "pooled" else "–") for name in config["controls"]]
     for name, entry in config["methods"].items():
         about, title = facts(method_of(name, entry)), title_of(name)
         translates, segments = about.get("translates", True), about.get("segments", False)
@@ -67,7 +96,35 @@ def rows(config: Config) -> list[Row]:
         other = known.setdefault((row.segmenter, row.channels(0)), row.name)
         if other != row.name:
             raise InputError(f"compositions.{row.name}", f"what {other} is already", "another row")
-    return found
+    return found + [budgeted for row in found for budgeted in _budgets(row, config)]
+
+
+def _budgets(row: Row, config: Config) -> Iterator[Row]:
+    """Yield a row of nnU-Net under every smaller budget, as far as the budget is about it."""
+    if row.segmenter != NNUNET or (row.translator is None and row.name != "single"):
+        return
+    labels, synthetic = (
+        [100, *(round(100 * fraction) for fraction in config[key])]
+        for key in ("label_fractions", "synthetic_fractions")
+    )
+    for budget in product(labels, synthetic if row.use == "cases" else [100]):
+        if budget != (100, 100):
+            yield row.within(*budget)
+
+
+def compared(config: Config, found: Sequence[Row]) -> list[str]:
+    """Return the rows that the primary comparisons set against the reference.
+
+    Raises:
+        InputError: a reference or a compared row that is none, or is under a smaller budget.
+    """
+    full, asked = [row.name for row in found if row.full], config["statistics"]
+    tested = [name for name in full if name not in CONTROLS]
+    for key, names in (("reference", [asked["reference"]]), ("methods", asked["methods"] or [])):
+        for name in names:
+            if name not in full:
+                raise InputError(f"statistics.{key}", name, f"one of {', '.join(full)}")
+    return [name for name in asked["methods"] or tested if name != asked["reference"]]
 
 
 def labels_used(name: str, config: Config) -> str:

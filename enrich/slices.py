@@ -32,6 +32,7 @@ class Stack:
         patient: of the scan.
         modality: of the scan.
         set: train or watch.
+        fold: of the patient in cross-fitting; -1 for none.
         images: on the scan's axial grid; voxels in [-1, 1].
         body: the foreground, (Z, Y, X).
         target: the target, (Z, Y, X).
@@ -41,15 +42,16 @@ class Stack:
     patient: str
     modality: str
     set: str
+    fold: int
     images: volume.Volume
     body: NDArray[np.bool_]
     target: NDArray[np.generic]
 
 
 def stacks(scans_csv: Path, who: Splits, intensity: Intensity) -> Iterator[Stack]:
-    """Yield every labelled scan of the training and the watched patients."""
+    """Yield every labelled scan of the patients who train the GAN and of the watched ones."""
     scans = index.read(scans_csv, index.SCANS)
-    set_of = sets(who)
+    set_of = dict.fromkeys(who.translated_from, "train") | dict.fromkeys(who.watch, "watch")
     scans = scans[scans["patient"].isin(list(set_of)) & (scans["label"] != "")]
     for _, scan in tqdm(scans.iterrows(), "slices", len(scans), disable=None):
         path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
@@ -57,12 +59,9 @@ def stacks(scans_csv: Path, who: Splits, intensity: Intensity) -> Iterator[Stack
         label = volume.read(index.file_of(scans_csv, scan["label"], scan["label_sha256"]))
         target = volume.reorient(label, AXIAL).array
         patient = scan["patient"]
-        yield Stack(scan["case"], patient, scan["modality"], set_of[patient], images, body, target)
-
-
-def sets(who: Splits) -> dict[str, str]:
-    """Return the set, train or watch, of every patient whom a training may see."""
-    return dict.fromkeys(who.train, "train") | dict.fromkeys(who.watch, "watch")
+        fold = who.fold_of(patient)
+        names = (scan["case"], patient, scan["modality"], set_of[patient], -1 if fold is None else fold)
+        yield Stack(*names, images, body, target)
 
 
 def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
@@ -99,6 +98,7 @@ def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
                     "modality": stack.modality,
                     "slice": int(z),
                     "set": stack.set,
+                    "fold": stack.fold,
                     "target_pixels": int(targets[k].sum()),
                     **facts,
                     "slice_mm": images.spacing_mm[2],

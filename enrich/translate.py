@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +39,11 @@ class Planes:
         size, shape = self.images.shape[-1], self.axial.array.shape[1:]
         ratio = self.axial.spacing_mm[2] / pixel_mm(self.axial.spacing_mm, shape, size)
         return replace(self, images=translator.translate(self.images, source, target, slice_over_pixel=ratio))
+
+    @staticmethod
+    def mean(planes: Sequence[Planes]) -> Planes:
+        """Return the mean of translations of one scan to one modality."""
+        return replace(planes[0], images=np.mean([one.images for one in planes], axis=0, dtype=np.float32))
 
     def stored(self, modality: str, intensity: Intensity) -> Volume:
         """Return the planes as a synthetic scan of `modality` on the scan's own grid, int16.

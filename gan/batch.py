@@ -70,8 +70,9 @@ class Slices:
         folder: of the cache.
         modalities: names, in the order of their indices.
         image_size: height and width in pixels.
-        index: the slices of these modalities: case, patient, modality, slice, set, target_pixels, and grid (equal for
-            a case's scans that are aligned voxel by voxel), pixel_mm (edge of a pixel), slice_mm (from slice to slice).
+        index: the slices of these modalities: case, patient, modality, slice, set, fold, target_pixels, and grid (equal
+            for a case's scans that are aligned voxel by voxel), pixel_mm (edge of a pixel), slice_mm (from slice to
+            slice).
         train: the labels of `index` that train.
     """
 
@@ -84,6 +85,7 @@ class Slices:
         patient_fraction: float = 1.0,
         seed: int = 0,
         watched_train: bool = False,
+        held_out: int | None = None,
     ) -> None:
         """Open the cache.
 
@@ -93,9 +95,11 @@ class Slices:
             patient_fraction: share of each modality's training patients that are used, at least one patient.
             seed: draws these patients.
             watched_train: use the watched patients as training ones.
+            held_out: the fold of cross-fitting whose patients do not train; None for none.
 
         Raises:
-            InputError: a file is missing, the files disagree, or a modality is unknown or has no training slice.
+            InputError: a file is missing, the files disagree, a modality is unknown or has no training slice, or there
+                is no such fold.
         """
         for name in FILES:
             if not (folder / name).is_file():
@@ -118,6 +122,10 @@ class Slices:
                 raise InputError(folder / "index.csv", f"slices of {name}", f"of {known}")
         if watched_train:
             everything["set"] = "train"
+        if held_out is not None:
+            if held_out not in set(everything.get("fold", ())):
+                raise InputError(folder / "index.csv", f"no fold {held_out}", "a fold of cross-fitting")
+            everything.loc[everything["fold"] == held_out, "set"] = "held out"
         everyone = everything[everything["set"] == "train"]
         self.index = everything[everything["modality"].isin(self.modalities)]
         training = self.index[self.index["set"] == "train"]

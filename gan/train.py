@@ -1,8 +1,8 @@
 """Train a translation method on a slice cache.
 
-`python -m gan.train --slices DIR [--modalities NAME ...] --method NAME --settings JSON --seed N [--pretrained
-NETWORK=MODEL ...] --output DIR [--resume]` writes into the output folder `log.csv` (round, player, term, value) and
-`samples/round_*.png` as training goes, `checkpoint.pt` now and then, and in the end `model.pt` in its place.
+`python -m gan.train --slices DIR [--modalities NAME ...] --method NAME --settings JSON --seed N [--held-out N]
+[--pretrained NETWORK=MODEL ...] --output DIR [--resume]` writes into the output folder `log.csv` (round, player, term,
+value) and `samples/round_*.png` as training goes, `checkpoint.pt` now and then, and in the end `model.pt` in its place.
 """
 
 import argparse
@@ -157,6 +157,7 @@ def main() -> None:
     parser.add_argument("--method", required=True, help=" or ".join(METHODS))
     parser.add_argument("--settings", default="{}", help="the method's keys, as JSON; `preset`: paper or official")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--held-out", type=int, metavar="N", help="fold of cross-fitting whose patients do not train")
     parser.add_argument("--pretrained", nargs="+", default=[], metavar="NETWORK=MODEL", help="models to start from")
     parser.add_argument("--output", type=Path, required=True, help="folder for model.pt, log.csv and samples")
     parser.add_argument("--resume", action="store_true", help="go on from checkpoint.pt if it fits")
@@ -176,7 +177,8 @@ def main() -> None:
     method = METHODS[arguments.method]
     settings = resolve(method.paper, method.official, entry, arguments.method)
     everyone = method.segments and not method.translates and not settings.patience  # as nnU-Net, which watches nobody
-    slices = Slices(arguments.slices, arguments.modalities, settings.patient_fraction, arguments.seed, everyone)
+    fraction, held_out = settings.patient_fraction, arguments.held_out
+    slices = Slices(arguments.slices, arguments.modalities, fraction, arguments.seed, everyone, held_out)
     pretrained = {network: Path(path) for network, _, path in (text.partition("=") for text in arguments.pretrained)}
     train(slices, arguments.method, settings, arguments.seed, arguments.output, pretrained, arguments.resume)
 

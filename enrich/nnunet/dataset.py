@@ -4,7 +4,8 @@ import argparse
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from gan.files import publish_folder, sha256
 
 FOLDS = 5
 FOLD_SEED = 12345  # nnU-Net's own
+BUDGET_SEED = 0
+POOLED = "pooled"  # in place of a modality: all of them
 FILE_ENDING = ".nii.gz"
 
 
@@ -37,11 +40,11 @@ class Case:
 
 
 def channel_names(modality: str, added: Sequence[str], kind: str) -> dict[str, str]:
-    """Return `channel_names` as nnU-Net reads them.
+    """Return `channel_names` as nnU-Net reads them; an added channel of kind `real` has its modality's own name.
 
     Only a channel that is named exactly `CT` gets nnU-Net's CT normalization: a real CT. Every other one is z-scored.
     """
-    names = [title(modality), *(f"{kind} {title(name)}" for name in added)]
+    names = [title(modality), *(title(name) if kind == "real" else f"{kind} {title(name)}" for name in added)]
     return {str(number): name for number, name in enumerate(names)}
 
 
@@ -69,6 +72,28 @@ def cases(scans: Path, modality: str, synthetic: Path | None, added: Sequence[st
         for path in images[1:] if label is None else [*images[1:], label]:
             volume.require_same_grid(path, volume.read_grid(path), grid)
         yield Case(row["case"], row["patient"], images, label)
+
+
+def pooled(scans: Path, modalities: Sequence[str]) -> Iterator[Case]:
+    """Yield every scan of every modality as a case of one channel, named after both."""
+    for modality in modalities:
+        for case in cases(scans, modality, None, []):
+            yield replace(case, name=f"{case.name}_{modality}")
+
+
+def within_budget(training: Sequence[Case], fraction: float) -> list[Case]:
+    """Return the cases of a share of the patients, rounded up; those of a smaller share are in every larger one."""
+    patients = sorted({case.patient for case in training})
+    order = np.random.default_rng(BUDGET_SEED).permutation(patients)
+    chosen = set(order[: ceil(fraction * len(order) - 1e-9)].tolist())
+    return [case for case in training if case.patient in chosen]
+
+
+def within_share(synthetic: Sequence[Case], fraction: float) -> list[Case]:
+    """Return a share of cases, rounded up; those of a smaller share are in every larger one."""
+    order = np.random.default_rng(BUDGET_SEED).permutation(len(synthetic))
+    chosen = sorted(order[: ceil(fraction * len(order) - 1e-9)].tolist())
+    return [synthetic[number] for number in chosen]
 
 
 def further_cases(cases_csv: Path, modality: str, real: Sequence[Case], patients: set[str]) -> list[Case]:
@@ -165,25 +190,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write an nnU-Net dataset of real and synthetic channels.")
     parser.add_argument("--scans", type=Path, required=True, help="scans.csv")
     parser.add_argument("--splits", type=Path, required=True, help="splits.json")
-    parser.add_argument("--modality", required=True, help="modality of the real channel")
+    parser.add_argument("--modality", required=True, help=f"modality of the real channel, or {POOLED}")
     parser.add_argument("--modalities", nargs="+", required=True, help="all modalities, in the order of the channels")
     parser.add_argument("--target", required=True, help="name of the structure that label 1 is")
     enriched = parser.add_mutually_exclusive_group()  # of neither: the real channel alone
     enriched.add_argument("--synthetic", type=Path, help="index of synthetic images, as further channels")
     enriched.add_argument("--cases", type=Path, help="index of enrich.cases, as further training cases")
-    parser.add_argument("--kind", choices=["synthetic", "zero"], default="synthetic", help="names the added channels")
+    parser.add_argument(
+        "--kind", choices=["synthetic", "zero", "copied", "real"], default="synthetic", help="names the added channels"
+    )
     parser.add_argument("--folds", nargs="+", choices=["all", *map(str, range(FOLDS))], default=["all"])
+    parser.add_argument("--label-fraction", type=float, default=1.0, help="share of the training patients")
+    parser.add_argument("--synthetic-fraction", type=float, default=1.0, help="share of the further training cases")
     parser.add_argument("--output", type=Path, required=True, help="…/raw/Dataset001_enriched/dataset.json")
     arguments = parser.parse_args()
-    added = [name for name in arguments.modalities if name != arguments.modality] if arguments.synthetic else []
-    everyone = list(cases(arguments.scans, arguments.modality, arguments.synthetic, added))
+    modality, modalities = arguments.modality, arguments.modalities
+    added = [name for name in modalities if name != modality] if arguments.synthetic else []
+    if modality == POOLED:
+        everyone = list(pooled(arguments.scans, modalities))
+    else:
+        everyone = list(cases(arguments.scans, modality, arguments.synthetic, added))
     sets = splits.read(arguments.splits)
     patients = {*sets.train, *sets.watch}
     training = [case for case in everyone if case.label and case.patient in patients]
     if not training:
-        raise InputError(arguments.splits, f"no labelled {arguments.modality} scan to train", "at least one")
+        raise InputError(arguments.splits, f"no labelled {modality} scan to train", "at least one")
+    chosen = within_budget(training, arguments.label_fraction)
+    beyond = {case.patient for case in training} - {case.patient for case in chosen}
+    further = further_cases(arguments.cases, modality, everyone, patients) if arguments.cases else []
     header = {
-        "channel_names": channel_names(arguments.modality, added, arguments.kind),
+        "channel_names": channel_names(modality, added, arguments.kind),
         "labels": {"background": 0, arguments.target: 1},
         "provenance": {
             f"{name}_sha256": sha256(path)
@@ -193,8 +229,8 @@ def main() -> None:
     }
     test = [case for case in everyone if case.label and case.patient in sets.test]
     seed = None if arguments.folds == ["all"] else FOLD_SEED
-    further = further_cases(arguments.cases, arguments.modality, everyone, patients) if arguments.cases else []
-    write(arguments.output.parent, training, test, header, seed, further)
+    further = within_share([case for case in further if case.patient not in beyond], arguments.synthetic_fraction)
+    write(arguments.output.parent, chosen, test, header, seed, further)
 
 
 if __name__ == "__main__":

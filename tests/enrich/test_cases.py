@@ -13,6 +13,7 @@ from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask, crop_t
 from enrich import cases, index, splits, volume
 from enrich.axial import AXIAL, to_axial
 from enrich.cases import write_cases
+from enrich.crossfit import Fits
 from enrich.datasets import READERS
 from enrich.gan_grid import from_gan_grid, to_gan_grid
 from enrich.intensity import Intensity
@@ -76,7 +77,7 @@ def made(study):
     for modality in ("ct", "t1"):
         found[modality] = study / "cases" / "stargan" / modality / "index.csv"
         arguments = ["--scans", study / "scans.csv", "--splits", study / "splits.json", "--modality", modality]
-        arguments += ["--models", study / "gan" / "model.pt", "--intensity", "{}", "--output", found[modality]]
+        arguments += ["--fit", "all", study / "gan" / "model.pt", "--intensity", "{}", "--output", found[modality]]
         call(cases.main, *arguments)
     return found
 
@@ -150,7 +151,7 @@ def test_ct_is_stored_in_hounsfield_units_with_air_around_it(study, made):
     assert surrounded == len(MR)
     facts = json.loads((made["ct"].parent / "cases.json").read_text())
     assert (facts["unit"], facts["range"], facts["outside"]["synthetic"]) == ("HU", [-160, 240], -1024)
-    assert facts["models_sha256"] == [sha256(study / "gan" / "model.pt")]
+    assert facts["models_sha256"] == {"all": [sha256(study / "gan" / "model.pt")]}
 
 
 def test_mr_is_zero_outside_nnunets_mask_of_the_source(study, made):
@@ -170,13 +171,17 @@ def test_mr_is_zero_outside_nnunets_mask_of_the_source(study, made):
 
 
 def test_a_synthetic_case_is_the_synthetic_channel_of_the_same_scan(study, made, tmp_path):
-    write_synthetic(study / "scans.csv", [study / "gan" / "model.pt"], Intensity(), tmp_path)
+    write_synthetic(study / "scans.csv", fits_of(study, WHO), Intensity(), tmp_path)
     for modality, offset in (("ct", -1024), ("t1", 0)):
         rows = [row for row in index.read(made[modality]).to_dict("records") if not row["through"]]
         assert len(rows) == 4
         for row in rows:
             channel = volume.read(tmp_path / f"{case_of(row)}_{row['source']}_to_{modality}.nii.gz")
             np.testing.assert_array_equal(read_image(made[modality], row).array, channel.array + offset)
+
+
+def fits_of(study, who):
+    return Fits({"all": [study / "gan" / "model.pt"]}, who)
 
 
 def test_a_reconstructed_case_is_the_scan_there_and_back(study, made):
@@ -196,7 +201,7 @@ def test_a_reconstructed_case_is_the_scan_there_and_back(study, made):
         assert np.abs(found - expected).max() <= 1  # a half may be rounded either way
 
 
-def test_the_translator_is_told_the_right_directions(study, tmp_path):
+def test_the_translator_is_told_the_right_directions(study, tmp_path, monkeypatch):
     class Recording(Translator):
         def translate(self, images, source, target, *arguments, **options):
             told.append((source, target))
@@ -204,10 +209,9 @@ def test_the_translator_is_told_the_right_directions(study, tmp_path):
             return super().translate(images, source, target, *arguments, **options)
 
     told, ratios = [], []
-    translator = Recording([study / "gan" / "model.pt"])
-    write_cases(
-        study / "scans.csv", replace(WHO, train=["ct01"], watch=["mr02"]), translator, "t1", Intensity(), tmp_path
-    )
+    monkeypatch.setattr("enrich.crossfit.Translator", Recording)
+    who = replace(WHO, train=["ct01"], watch=["mr02"])
+    write_cases(study / "scans.csv", who, fits_of(study, who), "t1", Intensity(), tmp_path)
     assert told == [("ct", "t1"), ("t1", "ct"), ("ct", "t1"), ("t1", "t2"), ("t2", "t1"), ("t2", "t1")]
     sides = [40, 38, 38, 38, 38, 38]  # of each scan's longer side, pixels of 1.5 mm by 2 mm, on 64 of the GAN's
     assert ratios == pytest.approx([5 / (3**0.5 * side / 64) for side in sides])
@@ -238,15 +242,15 @@ def test_nnunet_s_dataset_takes_them(study, made):
 
 
 def test_what_cannot_be_made_is_refused(study, tmp_path):
-    translator = Translator([study / "gan" / "model.pt"])
-    nobody = Splits(train=["mr04"], watch=[], test=["ct01"], unlabelled=[])
+    nobody = Splits(train=["mr04"], test=["ct01"])
     with pytest.raises(InputError, match="no labelled training scan to make a ct case of"):
-        write_cases(study / "scans.csv", nobody, translator, "ct", Intensity(), tmp_path)
-    translator.directions = {
-        direction: part for direction, part in translator.directions.items() if "t2" not in direction
-    }
-    with pytest.raises(InputError, match="direction: found t2 to ct, expected one of"):
-        write_cases(study / "scans.csv", WHO, translator, "ct", Intensity(), tmp_path)
+        write_cases(study / "scans.csv", nobody, fits_of(study, nobody), "ct", Intensity(), tmp_path)
+    fits = fits_of(study, WHO)
+    (translator,) = fits.of("ct01").translators
+    for direction in [direction for direction in translator.directions if "t2" in direction]:
+        del translator.directions[direction]
+    with pytest.raises(InputError, match="direction: found ct to t2, expected one of"):
+        write_cases(study / "scans.csv", WHO, fits, "ct", Intensity(), tmp_path)
 
 
 def test_a_real_ct_there_and_back_stays_in_hounsfield_units_up_to_its_border(study, tmp_path):
@@ -262,8 +266,7 @@ def test_a_real_ct_there_and_back_stays_in_hounsfield_units_up_to_its_border(stu
     index.write(prepare([scan], "liver", tmp_path / "scans", workers=1), tmp_path / "scans.csv")
     who = splits.Splits(train=[scan.patient], watch=[], test=[], unlabelled=[])
     (tmp_path / "cases").mkdir()
-    translator = Translator([study / "gan" / "model.pt"])
-    rows = write_cases(tmp_path / "scans.csv", who, translator, "ct", Intensity(), tmp_path / "cases")
+    rows = write_cases(tmp_path / "scans.csv", who, fits_of(study, who), "ct", Intensity(), tmp_path / "cases")
     assert rows["case"].tolist() == ["ct03_ct_by_t1", "ct03_ct_by_t2"]
     inside = create_nonzero_mask(some[0].array[None])
     assert 0 < (~inside).sum() < inside.size / 1000  # flesh of 0 HU at the border of the image

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from enrich.config import resolve
-from enrich.rows import rows
+from enrich.rows import compared, rows
 from gan.errors import InputError
 
 GIVEN = {
@@ -85,3 +85,36 @@ def test_a_composition_of_nothing_is_named(compositions, message):
 def test_what_is_no_method_of_a_study():
     with pytest.raises(InputError, match="found method conditional_segmentor, expected one of targan"):
         rows_of(methods={"conditional_segmentor": {}})
+
+
+def test_budgets_are_further_rows_of_nnunet():
+    found = rows_of(
+        controls=["single", "zero", "pooled"],
+        methods={"uagan": {}},
+        compositions={"ada": {"translator": "uagan", "use": "cases"}},
+        label_fractions=[0.25],
+        synthetic_fractions=[0.5],
+    )
+    full = ["single", "zero", "pooled", "uagan", "uagan-nnunet", "ada"]
+    budgeted = ["single@labels25", "uagan-nnunet@labels25"]
+    budgeted += ["ada@synthetic50", "ada@labels25", "ada@labels25@synthetic50"]
+    assert list(found) == [*full, *budgeted]
+    assert [name for name, row in found.items() if row.full] == full
+    assert found["single@labels25"].channels(0) == "single-labels25"
+    assert found["single@labels25"].title == "Single, 25 % of labels"
+    assert found["uagan-nnunet@labels25"].channels(2) == "uagan-seed2-labels25"
+    assert found["ada@labels25@synthetic50"].channels(0) == "uagan-cases-seed0-labels25-synthetic50"
+    assert found["pooled"].labels_used == "all modalities"
+
+
+def test_primary_comparisons_are_of_rows_of_full_budget():
+    config = resolve(GIVEN | {"methods": {"stargan": {}, "targan": {}}, "label_fractions": [0.5]}, SOURCE)
+    assert compared(config, rows(config)) == ["stargan", "targan"]
+    config["statistics"]["methods"] = ["targan"]
+    assert compared(config, rows(config)) == ["targan"]
+    config["statistics"]["methods"] = ["targan@labels50"]
+    with pytest.raises(InputError, match=r"statistics\.methods: found targan@labels50, expected one of single, star"):
+        compared(config, rows(config))
+    config["statistics"]["reference"] = "zero"
+    with pytest.raises(InputError, match=r"statistics\.reference: found zero"):
+        compared(config, rows(config))

@@ -8,14 +8,16 @@ import pytest
 from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 
 from enrich import index, volume
+from enrich.controls import write_control
+from enrich.crossfit import Fits
 from enrich.datasets import READERS
 from enrich.intensity import Intensity
 from enrich.prepare import prepare
 from enrich.slices import stacks, write_facts, write_slices
 from enrich.splits import Splits
 from enrich.synthesize import write_synthetic
-from enrich.zero import write_zeros
 from gan.batch import Slices
+from gan.errors import InputError
 from gan.files import sha256
 from gan.methods import METHODS
 from gan.settings import resolve
@@ -46,11 +48,15 @@ def study(tmp_path_factory):
     return folder
 
 
+def fits_of(study):
+    return Fits({"all": [study / "gan" / "model.pt"]}, WHO)
+
+
 @pytest.fixture(scope="module")
 def synthetic(study):
     folder = study / "synthetic"
     folder.mkdir()
-    rows = write_synthetic(study / "scans.csv", [study / "gan" / "model.pt"], Intensity(), folder)
+    rows = write_synthetic(study / "scans.csv", fits_of(study), Intensity(), folder)
     index.write(rows, folder / "index.csv")
     return folder / "index.csv"
 
@@ -97,17 +103,45 @@ def test_an_oblique_scan_is_translated_as_if_it_were_not(study, synthetic, tmp_p
     volume.write(turned, tmp_path / "scans" / "turned.nii.gz")
     row["image"], row["image_sha256"] = "scans/turned.nii.gz", sha256(tmp_path / "scans" / "turned.nii.gz")
     index.write(row.to_frame().T, tmp_path / "scans.csv")
-    write_synthetic(tmp_path / "scans.csv", [study / "gan" / "model.pt"], Intensity(), tmp_path)
+    write_synthetic(tmp_path / "scans.csv", fits_of(study), Intensity(), tmp_path)
     expected = volume.reorient(volume.read(synthetic.parent / "ct02_ct_to_t1.nii.gz"), "LPS")
     np.testing.assert_array_equal(volume.read(tmp_path / "ct02_ct_to_t1.nii.gz").array, expected.array)
 
 
 def test_zeros_lie_on_the_grids_of_the_scans(study, tmp_path):
-    rows = write_zeros(study / "scans.csv", MODALITIES, tmp_path)
+    rows = write_control("zero", study / "scans.csv", MODALITIES, tmp_path, tmp_path)
     assert len(rows) == 12
     zero = volume.read(tmp_path / "ct02_ct_zero.nii.gz")
     assert volume.same_grid(zero, volume.read(study / "scans/ct02_ct.nii.gz"))
     assert not zero.array.any()
+
+
+def test_a_copied_channel_is_the_source_itself(study, tmp_path):
+    rows = write_control("copy", study / "scans.csv", MODALITIES, tmp_path, tmp_path / "copy")
+    assert len(rows) == 12
+    for row in rows.to_dict("records"):
+        source = study / f"scans/{row['case']}_{row['source']}.nii.gz"
+        assert (tmp_path / "copy" / row["image"]).resolve() == source.resolve()
+        assert row["sha256"] == sha256(source)
+
+
+def test_an_oracle_s_channel_is_the_real_scan_of_the_other_modality(study, tmp_path):
+    scans = index.read(study / "scans.csv")
+    paired = scans[scans["case"].isin(["mr01", "mr02"])].assign(
+        image=[str(study / name) for name in scans["image"] if "mr" in name]
+    )
+    index.write(paired, tmp_path / "scans.csv")
+    rows = write_control("oracle", tmp_path / "scans.csv", ["t1", "t2"], tmp_path, tmp_path / "oracle")
+    assert len(rows) == 4
+    for row in rows.to_dict("records"):
+        real_one = study / f"scans/{row['case']}_{row['target']}.nii.gz"
+        assert (tmp_path / "oracle" / row["image"]).resolve() == real_one.resolve()
+        assert row["sha256"] == sha256(real_one)
+
+
+def test_unpaired_scans_have_no_oracle(study, tmp_path):
+    with pytest.raises(InputError, match="found no t1 scan of ct01, expected one, for the control oracle beside ct"):
+        write_control("oracle", study / "scans.csv", MODALITIES, tmp_path, tmp_path)
 
 
 def test_a_real_scan_is_translated_and_keeps_its_grid(study, tmp_path):
@@ -115,7 +149,7 @@ def test_a_real_scan_is_translated_and_keeps_its_grid(study, tmp_path):
         tar.extractall(tmp_path / "raw", filter="data")
     scans = list(READERS["chaos"](tmp_path / "raw", None))
     index.write(prepare(scans, "liver", tmp_path / "scans", workers=1), tmp_path / "scans.csv")
-    write_synthetic(tmp_path / "scans.csv", [study / "gan" / "model.pt"], Intensity(), tmp_path)
+    write_synthetic(tmp_path / "scans.csv", fits_of(study), Intensity(), tmp_path)
     source = volume.read(tmp_path / "scans/ct03_ct.nii.gz")
     for target in ("t1", "t2"):
         fake = volume.read(tmp_path / f"ct03_ct_to_{target}.nii.gz")

@@ -1,6 +1,7 @@
 """The checked config, and what the rules ask of it."""
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from enrich.config import (
 )
 from enrich.last_words import last_words
 from enrich.rows import NNUNET as BY_NNUNET
-from enrich.rows import rows, title_of
+from enrich.rows import compared, rows, title_of
 from gan.errors import InputError
 from gan.scope import Scope
 from gan.sources import sources, training_sources
@@ -28,6 +29,7 @@ try:
     config = resolve(config, CONFIG_FILE)
     refuse_overwriting(config, Path("results", config["run"]))
     ROWS = rows(config)
+    COMPARED = compared(config, ROWS)
 except InputError as error:
     over = f" (or in {', '.join(map(str, OVERLAYS))}, laid over it)" if OVERLAYS else ""
     raise WorkflowError(f"{error}{over}") from None
@@ -35,6 +37,11 @@ except InputError as error:
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 RUN = config["run"]
+SCANS = f"results/{RUN}/scans.csv"
+DESIGN = ("split", "outer_folds", "crossfit", "gan_patients")
+SPLITS = [f"{RUN}/outer{k}" for k in range(config["outer_folds"])] or [RUN]
+FOLDS = [f"fold{k}" for k in range(config["crossfit"])]
+KINDS = {"zero": "zero", "copy": "copied", "oracle": "real"}
 MODALITIES = config["modalities"]
 NNUNET = config["nnunet"]
 PLANS = {
@@ -51,24 +58,41 @@ TRAININGS = {
     name: Scope(facts(METHOD[name])["scope"]).trainings(MODALITIES)
     for name in TRANSLATORS
 }
+CONFIG_JSON = json.dumps(
+    {key: config[key] for key in config if key not in ("threads", "overwrite")}
+)
+PROTOCOLS = sorted(map(str, Path("workflow/config").glob("paper-*.yaml")))
 TITLES = {row.name: row.title for row in ROWS}
 TRANSLATOR_TITLES = {name: title_of(name) for name in TRANSLATORS}
-FIGURES = ["segmentation", *(["translation"] if TRANSLATORS else [])]
+SCORES = ["segmentation", *(["translation", "distribution"] if TRANSLATORS else [])]
+TABLES = [
+    *["comparisons", "segmentation", "cost"],
+    *(["translation", "ablation"] if TRANSLATORS else []),
+    *(["crossfit"] if TRANSLATORS and FOLDS else []),
+]
+FIGURES = [
+    "segmentation",
+    *(["translation"] if TRANSLATORS else []),
+    *(["label_budget"] if any(not row.full for row in ROWS) else []),
+]
 
 
 wildcard_constraints:
-    run=RUN.replace(".", r"\."),
+    run=re.escape(RUN),
+    split=re.escape(RUN) + r"(/outer\d+)?",
     name="|".join(METHOD) or "(?!)",
     training="[a-z0-9-]+",
     network="[a-z]+",
     seed=r"\d+",
+    fit=r"seed\d+(/fold\d+)?",
+    test="all|fold|mean",
+    control="|".join(KINDS),
     fold=r"\d|all",
     model=MODEL,
     modality="[a-z0-9]+",
     segmenter="|".join([BY_NNUNET, *(f"segmenters/{name}" for name in SEGMENTERS)]),
-    channels="|".join(
-        ["single", "zero", *(f"{name}(-cases)?-seed[0-9]+" for name in TRANSLATORS)]
-    ),
+    channels=f"({'|'.join(['single', 'pooled', *KINDS, *(f'{name}(-cases)?-seed[0-9]+' for name in TRANSLATORS)])})"
+    "(-labels[0-9]+)?(-synthetic[0-9]+)?",
 
 
 def raw_folder():
@@ -120,7 +144,7 @@ def pretraining_settings(wildcards):
 def pretrained_models(wildcards):
     """The models that a training starts from."""
     return [
-        f"results/{RUN}/gan/{wildcards.name}/{wildcards.training}/seed{wildcards.seed}/{network}/model.pt"
+        f"results/{wildcards.split}/gan/{wildcards.name}/{wildcards.training}/{wildcards.fit}/{network}/model.pt"
         for network in pretrained_by(wildcards.name)
     ]
 
@@ -147,24 +171,56 @@ def sources_of_pretraining(wildcards):
     return training_sources(pretrained_by(wildcards.name)[wildcards.network])
 
 
-def translating_models(name, seed):
-    """The models of an entry that together cover every direction."""
+def translating_models(split, name, seed, fit="all"):
+    """The models of an entry that together cover every direction: of all the GAN's patients, or without a fold."""
+    folder = f"seed{seed}" if fit == "all" else f"seed{seed}/{fit}"
     return [
-        f"results/{RUN}/gan/{name}/{training}/seed{seed}/model.pt"
+        f"results/{split}/gan/{name}/{training}/{folder}/model.pt"
         for training in TRAININGS[name]
     ]
 
 
+def models_of_fits(wildcards, fits):
+    """The models of some fits, by fit."""
+    return {
+        fit: translating_models(wildcards.split, wildcards.name, wildcards.seed, fit)
+        for fit in fits
+    }
+
+
 def models_of_synthesis(wildcards):
     """The models that synthesize."""
-    return translating_models(wildcards.name, wildcards.seed)
+    whole = ["all"] if config["crossfit_test"] == "all" or not FOLDS else []
+    return models_of_fits(wildcards, [*whole, *FOLDS])
+
+
+def models_of_tests(wildcards):
+    """The models that synthesize for test patients."""
+    return models_of_fits(wildcards, ["all"] if wildcards.test == "all" else FOLDS)
+
+
+def models_of_training_patients(wildcards):
+    """The models that synthesize for training patients."""
+    return models_of_fits(wildcards, FOLDS or ["all"])
+
+
+def options_of_fits(wildcards, input):
+    """The models of every fit, as a program is told of them."""
+    fits = [(fit, input.get(fit)) for fit in ("all", *FOLDS) if input.get(fit)]
+    return [word for fit, paths in fits for word in ("--fit", fit, *paths)]
+
+
+def fit_options(wildcards):
+    """Seed and held-out fold of a training."""
+    seed, fold = re.fullmatch(r"seed(\d+)(?:.fold(\d+))?", wildcards.fit).groups()
+    return ["--seed", seed, *([] if fold is None else ["--held-out", fold])]
 
 
 def models_of_segmenter(wildcards):
     """The models that segment: a translator's own, or one trained on these channels."""
     if wildcards.name in TRANSLATORS:
-        return translating_models(wildcards.name, wildcards.seed)
-    return f"results/{RUN}/segmenters/{wildcards.name}/{wildcards.modality}/{wildcards.channels}/seed{wildcards.seed}/model.pt"
+        return translating_models(wildcards.split, wildcards.name, wildcards.seed)
+    return f"results/{wildcards.split}/segmenters/{wildcards.name}/{wildcards.modality}/{wildcards.channels}/seed{wildcards.seed}/model.pt"
 
 
 def sources_of_synthesis(wildcards):
@@ -182,19 +238,37 @@ def sources_of_segmentation(wildcards):
     return sources("enrich.segment", f"gan.methods.{METHOD[wildcards.name]}")
 
 
-def index_of(channels):
+def without_budget(channels):
+    """A data set's name without the shares of labels and of synthetic cases that it is made with."""
+    return re.sub(r"(-labels\d+)?(-synthetic\d+)?$", "", channels)
+
+
+def budget_options(wildcards):
+    """The shares of labels and of synthetic cases that a data set is made with."""
+    words = []
+    for key, option in (
+        ("labels", "--label-fraction"),
+        ("synthetic", "--synthetic-fraction"),
+    ):
+        if found := re.search(rf"-{key}(\d+)", wildcards.channels):
+            words += [option, int(found[1]) / 100]
+    return words
+
+
+def index_of(split, channels):
     """Index of the synthetic channels of a data set; nothing for the real channel alone."""
-    if channels == "single" or "-cases-" in channels:
+    name = without_budget(channels)
+    if name == "single" or "-cases-" in name:
         return []
-    if channels == "zero":
-        return f"results/{RUN}/synthetic/zero/index.csv"
-    name, seed = channels.rsplit("-", 1)
-    return f"results/{RUN}/synthetic/{name}/{seed}/index.csv"
+    if name in KINDS:
+        return f"results/{RUN}/synthetic/{name}/index.csv"
+    name, seed = name.rsplit("-", 1)
+    return f"results/{split}/synthetic/{name}/{seed}/index.csv"
 
 
 def synthetic_index(wildcards):
     """Index of the synthetic channels that a data set takes."""
-    return index_of(wildcards.channels)
+    return index_of(wildcards.split, wildcards.channels)
 
 
 def synthetic_option(wildcards, input):
@@ -204,10 +278,13 @@ def synthetic_option(wildcards, input):
 
 def cases_index(wildcards):
     """Index of the synthetic and reconstructed cases that a data set takes."""
-    if "-cases-" not in wildcards.channels:
+    name = without_budget(wildcards.channels)
+    if "-cases-" not in name:
         return []
-    name, seed = wildcards.channels.rsplit("-cases-", 1)
-    return f"results/{RUN}/cases/{name}/{wildcards.modality}/{seed}/index.csv"
+    name, seed = name.rsplit("-cases-", 1)
+    return (
+        f"results/{wildcards.split}/cases/{name}/{wildcards.modality}/{seed}/index.csv"
+    )
 
 
 def added(wildcards, input):
@@ -217,21 +294,45 @@ def added(wildcards, input):
     return synthetic_option(wildcards, input)
 
 
+def single_of(wildcards):
+    """Folder of the real channel alone, whose plans and weights a fine-tuning takes over."""
+    labels = re.search(r"-labels\d+", wildcards.channels)
+    return f"results/{wildcards.split}/nnunet/{wildcards.modality}/single{labels[0] if labels else ''}"
+
+
 def plans_of_single(wildcards):
-    """The preprocessed data set of the real channel alone, whose plans a fine-tuning takes over."""
+    """The preprocessed data set whose plans a fine-tuning takes over."""
     if "-cases-" not in wildcards.channels:
         return []
-    return f"results/{RUN}/nnunet/{wildcards.modality}/single/preprocessed/Dataset001_enriched/preprocessed.json"
+    return f"{single_of(wildcards)}/preprocessed/Dataset001_enriched/preprocessed.json"
+
+
+def checkpoint_of(folder, seed, fold):
+    """The checkpoint of a fold."""
+    return f"{folder}/seed{seed}/results/Dataset001_enriched/{MODEL}/fold_{fold}/checkpoint_final.pth"
 
 
 def model_of_single(wildcards):
-    """The checkpoint of the real channel alone, which a fine-tuning starts from."""
+    """The checkpoint that a fine-tuning starts from."""
     if "-cases-" not in wildcards.channels:
         return []
-    return (
-        f"results/{RUN}/nnunet/{wildcards.modality}/single/seed{wildcards.seed}/results/Dataset001_enriched/"
-        f"{MODEL}/fold_{wildcards.fold}/checkpoint_final.pth"
+    return checkpoint_of(single_of(wildcards), wildcards.seed, wildcards.fold)
+
+
+def dataset_to_predict(wildcards):
+    """The data set whose test cases are predicted; those of the pooled model are Single's."""
+    channels = "single" if wildcards.channels == "pooled" else wildcards.channels
+    return f"results/{wildcards.split}/nnunet/{wildcards.modality}/{channels}/raw/Dataset001_enriched/dataset.json"
+
+
+def checkpoints(wildcards):
+    """The folds that predict; the pooled model is trained once for all modalities."""
+    folder = (
+        f"results/{wildcards.split}/nnunet/{wildcards.modality}/{wildcards.channels}"
     )
+    if wildcards.channels == "pooled":
+        folder = f"results/{wildcards.split}/nnunet/pooled/single"
+    return [checkpoint_of(folder, wildcards.seed, fold) for fold in NNUNET["folds"]]
 
 
 def optional(name, value):
@@ -249,12 +350,13 @@ def row_of(wildcards):
 
 
 def all_scores(wildcards):
-    """Scores of every modality, row and seed."""
+    """Scores of every split, modality, row and seed."""
     folders = {
         row.name: "" if row.segmenter == BY_NNUNET else "segmenters/" for row in ROWS
     }
     return [
-        f"results/{RUN}/{folders[row.name]}{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/scores.csv"
+        f"results/{split}/{folders[row.name]}{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/scores.csv"
+        for split in SPLITS
         for modality in MODALITIES
         for seed in config["seeds"]
         for row in ROWS
@@ -262,5 +364,7 @@ def all_scores(wildcards):
 
 
 def synthetic_of_first_seed(wildcards):
-    """Indexes of every translator's synthetic scans, under the first seed."""
-    return [index_of(f"{name}-seed{config['seeds'][0]}") for name in TRANSLATORS]
+    """Indexes of every translator's synthetic scans, of the first split under the first seed."""
+    return [
+        index_of(SPLITS[0], f"{name}-seed{config['seeds'][0]}") for name in TRANSLATORS
+    ]

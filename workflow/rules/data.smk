@@ -63,15 +63,15 @@ rule prepare:
 rule split:
     """Draw or read who trains and who tests."""
     input:
-        scans="results/{run}/scans.csv",
+        scans=SCANS,
         user=config["split"] if isinstance(config["split"], str) else [],
         sources=sources("enrich.splits"),
     output:
-        "results/{run}/splits.json",
+        "results/{split}/splits.json",
     log:
-        "results/{run}/logs/split.log",
+        "results/{split}/logs/split.log",
     benchmark:
-        "results/{run}/benchmarks/split.tsv"
+        "results/{split}/benchmarks/split.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -79,25 +79,27 @@ rule split:
         mem="1GB",
         runtime="10m",
     params:
-        settings=json.dumps(config["split"]),
+        design=json.dumps({key: config[key] for key in DESIGN}),
+        outer=lambda wildcards: SPLITS.index(wildcards.split),
     shell:
-        "python -m enrich.splits --scans {input.scans:q} --settings {params.settings:q} --output {output:q}"
+        "python -m enrich.splits --scans {input.scans:q} --design {params.design:q} --outer {params.outer}"
+        " --output {output:q}"
         " > {log:q} 2>&1"
 
 
 rule slices:
     """Cut the training patients' scans into slices for the GAN."""
     input:
-        scans="results/{run}/scans.csv",
-        splits="results/{run}/splits.json",
+        scans=SCANS,
+        splits="results/{split}/splits.json",
         sources=sources("enrich.slices"),
     output:
-        index="results/{run}/slices/index.csv",
-        facts="results/{run}/slices/slices.json",
+        index="results/{split}/slices/index.csv",
+        facts="results/{split}/slices/slices.json",
     log:
-        "results/{run}/logs/slices.log",
+        "results/{split}/logs/slices.log",
     benchmark:
-        "results/{run}/benchmarks/slices.tsv"
+        "results/{split}/benchmarks/slices.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]

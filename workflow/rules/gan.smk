@@ -4,14 +4,14 @@
 rule pretrain:
     """Train a network that a method starts from."""
     input:
-        slices="results/{run}/slices/slices.json",
+        slices="results/{split}/slices/slices.json",
         sources=sources_of_pretraining,
     output:
-        "results/{run}/gan/{name}/{training}/seed{seed}/{network}/model.pt",
+        "results/{split}/gan/{name}/{training}/{fit}/{network}/model.pt",
     log:
-        "results/{run}/logs/gan/{name}_{training}_seed{seed}_{network}.log",
+        "results/{split}/logs/gan/{name}_{training}_{fit}_{network}.log",
     benchmark:
-        "results/{run}/benchmarks/gan/{name}_{training}_seed{seed}_{network}.tsv"
+        "results/{split}/benchmarks/gan/{name}_{training}_{fit}_{network}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -23,25 +23,26 @@ rule pretrain:
         method=lambda wildcards: pretrained_by(wildcards.name)[wildcards.network],
         modalities=training_modalities,
         settings=pretraining_settings,
+        fit=fit_options,
         slices=subpath(input.slices, parent=True),
         folder=subpath(output[0], parent=True),
     shell:
         "python -m gan.train --slices {params.slices:q} --modalities {params.modalities} --method {params.method}"
-        " --settings {params.settings:q} --seed {wildcards.seed} --output {params.folder:q} --resume > {log:q} 2>&1"
+        " --settings {params.settings:q} {params.fit} --output {params.folder:q} --resume > {log:q} 2>&1"
 
 
 rule train_gan:
     """Train one translation method on the training patients: all modalities, or those of one pair or direction."""
     input:
-        slices="results/{run}/slices/slices.json",
+        slices="results/{split}/slices/slices.json",
         pretrained=pretrained_models,
         sources=sources_of_training,
     output:
-        "results/{run}/gan/{name}/{training}/seed{seed}/model.pt",
+        "results/{split}/gan/{name}/{training}/{fit}/model.pt",
     log:
-        "results/{run}/logs/gan/{name}_{training}_seed{seed}.log",
+        "results/{split}/logs/gan/{name}_{training}_{fit}.log",
     benchmark:
-        "results/{run}/benchmarks/gan/{name}_{training}_seed{seed}.tsv"
+        "results/{split}/benchmarks/gan/{name}_{training}_{fit}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -54,26 +55,28 @@ rule train_gan:
         modalities=training_modalities,
         settings=settings_of,
         pretrained=pretrained_options,
+        fit=fit_options,
         slices=subpath(input.slices, parent=True),
         folder=subpath(output[0], parent=True),
     shell:
         "python -m gan.train --slices {params.slices:q} --modalities {params.modalities} --method {params.method}"
-        " --settings {params.settings:q} --seed {wildcards.seed} {params.pretrained:q} --output {params.folder:q}"
+        " --settings {params.settings:q} {params.fit} {params.pretrained:q} --output {params.folder:q}"
         " --resume > {log:q} 2>&1"
 
 
 rule synthesize:
     """Translate every scan into every other modality."""
     input:
-        scans="results/{run}/scans.csv",
-        models=models_of_synthesis,
+        unpack(models_of_synthesis),
+        scans=SCANS,
+        splits="results/{split}/splits.json",
         sources=sources_of_synthesis,
     output:
-        "results/{run}/synthetic/{name}/seed{seed}/index.csv",
+        "results/{split}/synthetic/{name}/seed{seed}/index.csv",
     log:
-        "results/{run}/logs/synthesize/{name}_seed{seed}.log",
+        "results/{split}/logs/synthesize/{name}_seed{seed}.log",
     benchmark:
-        "results/{run}/benchmarks/synthesize/{name}_seed{seed}.tsv"
+        "results/{split}/benchmarks/synthesize/{name}_seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -82,25 +85,55 @@ rule synthesize:
         mem="16GB",
         runtime="12h",
     params:
+        fits=options_of_fits,
+        test=config["crossfit_test"],
         intensity=json.dumps(config["intensity"]),
     shell:
-        "python -m enrich.synthesize --scans {input.scans:q} --models {input.models:q}"
-        " --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
+        "python -m enrich.synthesize --scans {input.scans:q} --splits {input.splits:q} {params.fits:q}"
+        " --test {params.test} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule synthesize_tests:
+    """Translate the test patients' scans by one kind of cross-fitted models, for the gap between the kinds."""
+    input:
+        unpack(models_of_tests),
+        scans=SCANS,
+        splits="results/{split}/splits.json",
+        sources=sources_of_synthesis,
+    output:
+        "results/{split}/synthetic/{name}/seed{seed}-test-{test}/index.csv",
+    log:
+        "results/{split}/logs/synthesize/{name}_seed{seed}_test-{test}.log",
+    benchmark:
+        "results/{split}/benchmarks/synthesize/{name}_seed{seed}_test-{test}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem="16GB",
+        runtime="12h",
+    params:
+        fits=options_of_fits,
+        intensity=json.dumps(config["intensity"]),
+    shell:
+        "python -m enrich.synthesize --scans {input.scans:q} --splits {input.splits:q} {params.fits:q}"
+        " --test {wildcards.test} --test-only --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule cases:
     """Translate the training scans to a modality and there and back, as further cases of it."""
     input:
-        scans="results/{run}/scans.csv",
-        splits="results/{run}/splits.json",
-        models=models_of_synthesis,
+        unpack(models_of_training_patients),
+        scans=SCANS,
+        splits="results/{split}/splits.json",
         sources=sources_of_cases,
     output:
-        "results/{run}/cases/{name}/{modality}/seed{seed}/index.csv",
+        "results/{split}/cases/{name}/{modality}/seed{seed}/index.csv",
     log:
-        "results/{run}/logs/cases/{name}_{modality}_seed{seed}.log",
+        "results/{split}/logs/cases/{name}_{modality}_seed{seed}.log",
     benchmark:
-        "results/{run}/benchmarks/cases/{name}_{modality}_seed{seed}.tsv"
+        "results/{split}/benchmarks/cases/{name}_{modality}_seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -109,23 +142,24 @@ rule cases:
         mem="16GB",
         runtime="12h",
     params:
+        fits=options_of_fits,
         intensity=json.dumps(config["intensity"]),
     shell:
-        "python -m enrich.cases --scans {input.scans:q} --splits {input.splits:q} --models {input.models:q}"
+        "python -m enrich.cases --scans {input.scans:q} --splits {input.splits:q} {params.fits:q}"
         " --modality {wildcards.modality} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
 
 
-rule zero:
-    """Write empty channels, the control."""
+rule control:
+    """Name what stands in the place of synthetic channels in a control."""
     input:
-        scans="results/{run}/scans.csv",
-        sources=sources("enrich.zero"),
+        scans=SCANS,
+        sources=sources("enrich.controls"),
     output:
-        "results/{run}/synthetic/zero/index.csv",
+        "results/{run}/synthetic/{control}/index.csv",
     log:
-        "results/{run}/logs/synthesize/zero.log",
+        "results/{run}/logs/synthesize/{control}.log",
     benchmark:
-        "results/{run}/benchmarks/synthesize/zero.tsv"
+        "results/{run}/benchmarks/synthesize/{control}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -135,5 +169,5 @@ rule zero:
     params:
         modalities=MODALITIES,
     shell:
-        "python -m enrich.zero --scans {input.scans:q} --modalities {params.modalities} --output {output:q}"
-        " > {log:q} 2>&1"
+        "python -m enrich.controls --kind {wildcards.control} --scans {input.scans:q} --modalities {params.modalities}"
+        " --output {output:q} > {log:q} 2>&1"

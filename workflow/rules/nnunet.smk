@@ -4,17 +4,17 @@
 rule nnunet_dataset:
     """Name the channels of every case; nothing is copied."""
     input:
-        scans="results/{run}/scans.csv",
-        splits="results/{run}/splits.json",
+        scans=SCANS,
+        splits="results/{split}/splits.json",
         synthetic=synthetic_index,
         cases=cases_index,
         sources=sources("enrich.nnunet.dataset"),
     output:
-        "results/{run}/nnunet/{modality}/{channels}/raw/Dataset001_enriched/dataset.json",
+        "results/{split}/nnunet/{modality}/{channels}/raw/Dataset001_enriched/dataset.json",
     log:
-        "results/{run}/logs/nnunet_dataset/{modality}_{channels}.log",
+        "results/{split}/logs/nnunet_dataset/{modality}_{channels}.log",
     benchmark:
-        "results/{run}/benchmarks/nnunet_dataset/{modality}_{channels}.tsv"
+        "results/{split}/benchmarks/nnunet_dataset/{modality}_{channels}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -25,26 +25,27 @@ rule nnunet_dataset:
         modalities=MODALITIES,
         target=config["target"],
         added=added,
-        kind=lambda wildcards: "zero" if wildcards.channels == "zero" else "synthetic",
+        kind=lambda wildcards: KINDS.get(wildcards.channels, "synthetic"),
+        budget=budget_options,
         folds=NNUNET["folds"],
     shell:
         "python -m enrich.nnunet.dataset --scans {input.scans:q} --splits {input.splits:q}"
         " --modality {wildcards.modality} --modalities {params.modalities} --target {params.target}"
-        " {params.added:q} --kind {params.kind} --folds {params.folds} --output {output:q} > {log:q} 2>&1"
+        " {params.added:q} --kind {params.kind} {params.budget} --folds {params.folds} --output {output:q} > {log:q} 2>&1"
 
 
 rule nnunet_preprocess:
     """Fingerprint, plan and preprocess."""
     input:
-        dataset="results/{run}/nnunet/{modality}/{channels}/raw/Dataset001_enriched/dataset.json",
+        dataset="results/{split}/nnunet/{modality}/{channels}/raw/Dataset001_enriched/dataset.json",
         plans=plans_of_single,
         sources=sources("enrich.nnunet.preprocess"),
     output:
-        "results/{run}/nnunet/{modality}/{channels}/preprocessed/Dataset001_enriched/preprocessed.json",
+        "results/{split}/nnunet/{modality}/{channels}/preprocessed/Dataset001_enriched/preprocessed.json",
     log:
-        "results/{run}/logs/nnunet_preprocess/{modality}_{channels}.log",
+        "results/{split}/logs/nnunet_preprocess/{modality}_{channels}.log",
     benchmark:
-        "results/{run}/benchmarks/nnunet_preprocess/{modality}_{channels}.tsv"
+        "results/{split}/benchmarks/nnunet_preprocess/{modality}_{channels}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -66,15 +67,15 @@ rule nnunet_preprocess:
 rule nnunet_train:
     """Train one fold."""
     input:
-        preprocessed="results/{run}/nnunet/{modality}/{channels}/preprocessed/Dataset001_enriched/preprocessed.json",
+        preprocessed="results/{split}/nnunet/{modality}/{channels}/preprocessed/Dataset001_enriched/preprocessed.json",
         pretrained=model_of_single,
         sources=sources("enrich.nnunet.train"),
     output:
-        "results/{run}/nnunet/{modality}/{channels}/seed{seed}/results/Dataset001_enriched/{model}/fold_{fold}/checkpoint_final.pth",
+        "results/{split}/nnunet/{modality}/{channels}/seed{seed}/results/Dataset001_enriched/{model}/fold_{fold}/checkpoint_final.pth",
     log:
-        "results/{run}/logs/nnunet_train/{modality}_{channels}_seed{seed}_{model}_fold_{fold}.log",
+        "results/{split}/logs/nnunet_train/{modality}_{channels}_seed{seed}_{model}_fold_{fold}.log",
     benchmark:
-        "results/{run}/benchmarks/nnunet_train/{modality}_{channels}_seed{seed}_{model}_fold_{fold}.tsv"
+        "results/{split}/benchmarks/nnunet_train/{modality}_{channels}_seed{seed}_{model}_fold_{fold}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -83,7 +84,7 @@ rule nnunet_train:
         mem="16GB",
         runtime="4d",
     params:
-        results="results/{run}/nnunet/{modality}/{channels}/seed{seed}/results",
+        results="results/{split}/nnunet/{modality}/{channels}/seed{seed}/results",
         trainer=NNUNET["trainer"],
         epochs=optional("--epochs", NNUNET["epochs"]),
         iterations=optional("--iterations", NNUNET["iterations"]),
@@ -101,19 +102,15 @@ rule nnunet_train:
 rule nnunet_predict:
     """Segment the test patients by the mean of the folds."""
     input:
-        dataset="results/{run}/nnunet/{modality}/{channels}/raw/Dataset001_enriched/dataset.json",
-        checkpoints=expand(
-            "results/{{run}}/nnunet/{{modality}}/{{channels}}/seed{{seed}}/results/Dataset001_enriched/{model}/fold_{fold}/checkpoint_final.pth",
-            model=MODEL,
-            fold=NNUNET["folds"],
-        ),
+        dataset=dataset_to_predict,
+        checkpoints=checkpoints,
         sources=sources("enrich.nnunet.predict"),
     output:
-        "results/{run}/nnunet/{modality}/{channels}/seed{seed}/predictions/index.csv",
+        "results/{split}/nnunet/{modality}/{channels}/seed{seed}/predictions/index.csv",
     log:
-        "results/{run}/logs/nnunet_predict/{modality}_{channels}_seed{seed}.log",
+        "results/{split}/logs/nnunet_predict/{modality}_{channels}_seed{seed}.log",
     benchmark:
-        "results/{run}/benchmarks/nnunet_predict/{modality}_{channels}_seed{seed}.tsv"
+        "results/{split}/benchmarks/nnunet_predict/{modality}_{channels}_seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]

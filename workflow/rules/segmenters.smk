@@ -4,17 +4,17 @@
 rule enriched_slices:
     """Cut the training patients' cases, synthetic channels included, into slices for a segmenter."""
     input:
-        scans="results/{run}/scans.csv",
-        splits="results/{run}/splits.json",
+        scans=SCANS,
+        splits="results/{split}/splits.json",
         synthetic=synthetic_index,
         sources=sources("enrich.enriched_slices"),
     output:
-        index="results/{run}/enriched/{modality}/{channels}/index.csv",
-        facts="results/{run}/enriched/{modality}/{channels}/slices.json",
+        index="results/{split}/enriched/{modality}/{channels}/index.csv",
+        facts="results/{split}/enriched/{modality}/{channels}/slices.json",
     log:
-        "results/{run}/logs/enriched_slices/{modality}_{channels}.log",
+        "results/{split}/logs/enriched_slices/{modality}_{channels}.log",
     benchmark:
-        "results/{run}/benchmarks/enriched_slices/{modality}_{channels}.tsv"
+        "results/{split}/benchmarks/enriched_slices/{modality}_{channels}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -36,14 +36,14 @@ rule enriched_slices:
 rule train_segmenter:
     """Train a method that only segments on one modality's cases."""
     input:
-        slices="results/{run}/enriched/{modality}/{channels}/slices.json",
+        slices="results/{split}/enriched/{modality}/{channels}/slices.json",
         sources=sources_of_training,
     output:
-        "results/{run}/segmenters/{name}/{modality}/{channels}/seed{seed}/model.pt",
+        "results/{split}/segmenters/{name}/{modality}/{channels}/seed{seed}/model.pt",
     log:
-        "results/{run}/logs/train_segmenter/{name}_{modality}_{channels}_seed{seed}.log",
+        "results/{split}/logs/train_segmenter/{name}_{modality}_{channels}_seed{seed}.log",
     benchmark:
-        "results/{run}/benchmarks/train_segmenter/{name}_{modality}_{channels}_seed{seed}.tsv"
+        "results/{split}/benchmarks/train_segmenter/{name}_{modality}_{channels}_seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -64,17 +64,17 @@ rule train_segmenter:
 rule segment:
     """Segment the test patients by a method itself."""
     input:
-        scans="results/{run}/scans.csv",
-        splits="results/{run}/splits.json",
+        scans=SCANS,
+        splits="results/{split}/splits.json",
         synthetic=synthetic_index,
         models=models_of_segmenter,
         sources=sources_of_segmentation,
     output:
-        "results/{run}/segmenters/{name}/{modality}/{channels}/seed{seed}/predictions/index.csv",
+        "results/{split}/segmenters/{name}/{modality}/{channels}/seed{seed}/predictions/index.csv",
     log:
-        "results/{run}/logs/segment/{name}_{modality}_{channels}_seed{seed}.log",
+        "results/{split}/logs/segment/{name}_{modality}_{channels}_seed{seed}.log",
     benchmark:
-        "results/{run}/benchmarks/segment/{name}_{modality}_{channels}_seed{seed}.tsv"
+        "results/{split}/benchmarks/segment/{name}_{modality}_{channels}_seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]
