@@ -1,4 +1,7 @@
-"""Compare a predicted mask with its reference: `python -m enrich.evaluate PREDICTION REFERENCE` prints JSON."""
+"""Compare a predicted mask with its reference: `python -m enrich.evaluate PREDICTION REFERENCE` prints JSON.
+
+The DICE by slice is the mean over all axial slices: which of them the scan fills is not known here.
+"""
 
 import argparse
 import json
@@ -8,18 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
+from enrich.axial import AXIAL
 from enrich.metrics.segmentation import scores
-from enrich.volume import Volume, read, require_same_grid
+from enrich.volume import Volume, read, reorient, require_same_grid
 from gan.errors import InputError, run
 
 
 def read_mask(path: Path, label: int | None = None) -> Volume:
-    """Read a mask as booleans: a file of zeros and ones, or of whole numbers among which `label` is the structure.
+    """Read a mask as booleans, in axial slices: a file of zeros and ones, or of numbers among which `label` is one.
 
     Raises:
         InputError: the file is unreadable or holds other values.
     """
-    volume = read(path)
+    volume = reorient(read(path), AXIAL)
     values = np.unique(volume.array)
     if label is None and not np.isin(values, (0, 1)).all():
         raise InputError(path, f"label values {values[:8].tolist()}", "only 0 and 1, or a label to pick")

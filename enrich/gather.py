@@ -1,4 +1,4 @@
-"""Scores of many segmenters in one table: concatenated, read back, and averaged over seeds."""
+"""Scores of many segmenters, or of many translators, in one table: concatenated, read back, averaged over seeds."""
 
 import argparse
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from enrich import index
-from enrich.score import COLUMNS, KEYS, METRICS
+from enrich.columns import METRICS, SEGMENTATION, TABLES, Table
 from gan.errors import InputError, run
 
-NUMBERS = [*METRICS, "reference_ml", "prediction_ml"]
+NUMBERS = SEGMENTATION.numbers
 
 
-def read_scores(path: Path) -> pd.DataFrame:
+def read_scores(path: Path, kind: Table = SEGMENTATION) -> pd.DataFrame:
     """Read a table of scores with its floats to the last bit.
 
     Raises:
@@ -22,27 +22,28 @@ def read_scores(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise InputError(path, "no such file", "a table of scores")
-    types = {name: float if name in NUMBERS else int if name == "seed" else str for name in COLUMNS}
-    absent = dict.fromkeys(NUMBERS, "")
+    types: dict[str, type] = dict.fromkeys(kind.columns, str)
+    types |= dict.fromkeys(kind.integers, int) | dict.fromkeys(kind.numbers, float)
+    absent = dict.fromkeys(kind.numbers, "")
     with path.open() as stream:
         found = stream.readline().strip().split(",")
-    if found != COLUMNS:
-        raise InputError(path, f"columns {', '.join(found)}", ", ".join(COLUMNS))
+    if found != kind.columns:
+        raise InputError(path, f"columns {', '.join(found)}", ", ".join(kind.columns))
     table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=absent)
     if table.empty:
         raise InputError(path, "no score", "at least one row")
     return table
 
 
-def gather(paths: list[Path]) -> pd.DataFrame:
-    """Concatenate tables of scores, sorted by structure, modality, method, seed, patient and case.
+def gather(paths: list[Path], kind: Table = SEGMENTATION) -> pd.DataFrame:
+    """Concatenate tables of scores of one kind, sorted by its keys.
 
     Raises:
-        InputError: the same case is scored twice by one segmenter.
+        InputError: the same thing is scored twice, such as a case by one segmenter.
     """
-    order = ["structure", "modality", "method", "seed", "patient", "case"]
-    table = pd.concat([read_scores(path) for path in paths]).sort_values(order, kind="stable", ignore_index=True)
-    repeated = table.loc[table.duplicated(KEYS), KEYS]
+    tables = [read_scores(path, kind) for path in paths]
+    table = pd.concat(tables).sort_values(kind.order, kind="stable", ignore_index=True)
+    repeated = table.loc[table.duplicated(kind.keys), kind.keys]
     if len(repeated):
         raise InputError("scores", f"{' '.join(map(str, repeated.iloc[0]))} twice", "every score once")
     return table
@@ -69,13 +70,25 @@ def require_scores(scores: pd.DataFrame, modalities: Sequence[str], methods: Seq
             raise InputError("scores", f"no score of {method} on {modality}", "scores of every method and modality")
 
 
+def require_same_cases(scores: pd.DataFrame, modality: str) -> None:
+    """Raise an `InputError` where two methods or seeds were scored on different cases of a modality."""
+    cases = {group: set(rows["case"]) for group, rows in scores.groupby(["method", "seed"])}
+    first, expected = next(iter(cases.items()))
+    for group, found in cases.items():
+        if found != expected:
+            names = [f"{method} (seed {seed})" for method, seed in (group, first)]
+            differing = ", ".join(sorted(found ^ expected))
+            raise InputError("scores", f"{names[0]} and {names[1]} differ on {modality} in {differing}", "equal cases")
+
+
 def main() -> None:
     """Write the tables as one."""
     parser = argparse.ArgumentParser(prog="python -m enrich.gather", description=__doc__)
-    parser.add_argument("scores", type=Path, nargs="+", help="scores.csv of each segmenter")
+    parser.add_argument("scores", type=Path, nargs="+", help="CSV of each")
+    parser.add_argument("--table", choices=TABLES, default="segmentation", help="kind of all of them")
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     arguments = parser.parse_args()
-    table = gather(arguments.scores)
+    table = gather(arguments.scores, TABLES[arguments.table])
     index.write(table, arguments.output)
 
 

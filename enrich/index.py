@@ -12,6 +12,7 @@ SCANS = ("case", "patient", "modality", "image", "label", "image_sha256", "label
 SYNTHETIC = ("case", "source", "target", "image", "sha256")
 CASES = ("case", "patient", "source", "target", "through", "image", "sha256", "label", "label_sha256")
 PREDICTIONS = ("case", "image", "sha256")
+SEGMENTED = ("case", "source", "image", "sha256")
 
 
 def read(path: Path, columns: Sequence[str] = ("case", "image")) -> pd.DataFrame:
@@ -23,7 +24,7 @@ def read(path: Path, columns: Sequence[str] = ("case", "image")) -> pd.DataFrame
     expected = f"a CSV with the columns {', '.join(columns)}"
     if not path.is_file():
         raise InputError(path, "no such file", expected)
-    ids = dict.fromkeys(("case", "patient", "modality", "source", "target", "through", "image", "label"), str)
+    ids = dict.fromkeys(("case", "patient", "modality", "source", "target", "through", "image", "label", "fit"), str)
     hashes = dict.fromkeys(("sha256", "image_sha256", "label_sha256"), str)
     numbers = {"window_low_hu": "", "window_high_hu": "", "target_ml": ""}
     try:

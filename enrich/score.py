@@ -5,16 +5,30 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from enrich import index, volume
+from enrich.axial import AXIAL
+from enrich.columns import METRICS as METRICS
+from enrich.columns import SEGMENTATION
 from enrich.evaluate import read_mask
 from enrich.metrics.segmentation import scores
 from gan.errors import InputError, run
 
-METRICS = ["dice_percent", "ravd_percent", "assd_mm", "mssd_mm", "hd95_mm"]
-KEYS = ["patient", "case", "modality", "method", "seed", "structure"]
-COLUMNS = [*KEYS, *METRICS, "reference_ml", "prediction_ml", "note"]
+KEYS, COLUMNS = SEGMENTATION.keys, SEGMENTATION.columns
+COUNTED = 2000 / 240**2  # of a slice: Xin et al., ISBI 2020, section 2.4
+
+
+def counted_slices(image: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Return which slices of a scan, (Z, Y, X), enter the DICE by slice, (Z,).
+
+    Those with as large a part of non-zero voxels as Xin et al. (ISBI 2020) ask for: brain, where the background of the
+    scan is 0 as in BraTS. Where it is not, as in CT, every slice counts. They ask it of all modalities of a case; here
+    it is the segmented one.
+    """
+    counted: NDArray[np.bool_] = np.mean(image != 0, axis=(1, 2)) > COUNTED
+    return counted
 
 
 def score(scans: Path, predictions: Path, identity: dict[str, str | int]) -> pd.DataFrame:
@@ -44,14 +58,20 @@ def score(scans: Path, predictions: Path, identity: dict[str, str | int]) -> pd.
         if row["case"] not in references.index:
             raise InputError(predictions, f"case {row['case']}", f"a labelled {identity['modality']} scan of {scans}")
         scan = references.loc[row["case"]]
-        prediction = read_mask(index.file_of(predictions, row["image"], row["sha256"]))
-        reference = read_mask(index.file_of(scans, scan["label"], scan["label_sha256"]))
-        volume.require_same_grid(predictions.parent / row["image"], prediction, reference)
+        files = [
+            index.file_of(predictions, row["image"], row["sha256"]),
+            index.file_of(scans, scan["label"], scan["label_sha256"]),
+        ]
+        prediction, reference = (read_mask(path) for path in files)
+        image_path = index.file_of(scans, scan["image"], scan["image_sha256"])
+        image = volume.reorient(volume.read(image_path), AXIAL)
+        volume.require_same_grid(files[0], prediction, reference)
+        volume.require_same_grid(image_path, image, reference)
         sizes = {"reference": reference, "prediction": prediction}
         rows.append(
             {"patient": scan["patient"], "case": row["case"]}
             | identity
-            | scores(prediction.array, reference.array, reference.spacing_mm[::-1])
+            | scores(prediction.array, reference.array, reference.spacing_mm[::-1], counted_slices(image.array))
             | {f"{name}_ml": float(np.count_nonzero(mask.array) * mask.voxel_ml) for name, mask in sizes.items()}
             | {"note": ", ".join(f"empty {name}" for name, mask in sizes.items() if not mask.array.any())}
         )

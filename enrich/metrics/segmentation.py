@@ -1,6 +1,7 @@
-"""Agreement of two binary masks of one volume: DICE, RAVD and three surface distances.
+"""Agreement of two binary masks of one volume: DICE, RAVD, three surface distances, and two scores made of these.
 
-DICE, RAVD, ASSD and MSSD are those of the CHAOS challenge (Kavur et al., Medical Image Analysis 69, 2021).
+DICE, RAVD, ASSD and MSSD are those of the CHAOS challenge (Kavur et al., Medical Image Analysis 69, 2021), as is the
+score from 0 to 100 that sums them up. The DICE by slice is that of Xin et al. (ISBI 2020).
 """
 
 import numpy as np
@@ -73,15 +74,69 @@ def hd95_mm(distances_mm: Distances) -> float:
     return float(np.percentile(distances_mm, 95)) if distances_mm.size else np.nan
 
 
-def scores(prediction: Mask, reference: Mask, spacing_mm: tuple[float, ...]) -> dict[str, float]:
-    """Return all five metrics by column name; arguments as of `surface_distances_mm`."""
+def chaos_score(dice_percent: float, ravd_percent: float, assd_mm: float, mssd_mm: float) -> float:
+    """Score of the CHAOS challenge: the mean of four scores from 0 to 100, one a metric.
+
+    A metric beyond its threshold scores 0: DICE below 80 %, RAVD over 5 %, ASSD over 15 mm, MSSD over 60 mm. Up to it
+    the score falls linearly, of DICE from 100 to 80 and of the others from 100 to 0.
+
+    0 where one mask is empty; NaN where both are, and where a mask fills the volume and has no surface.
+    """
+    if np.isnan(dice_percent) or (dice_percent > 0 and np.isnan(assd_mm)):
+        return np.nan
+    parts = [dice_percent if dice_percent >= 80 else 0.0]
+    for value, threshold in ((ravd_percent, 5), (assd_mm, 15), (mssd_mm, 60)):
+        parts.append(100 - 100 * value / threshold if value <= threshold else 0.0)
+    return float(np.mean(parts))
+
+
+def slice_dice_percent(prediction: Mask, reference: Mask, counted: NDArray[np.bool_]) -> float:
+    """Mean over the counted slices of 100·(2·|P ∩ R| + 1) / (|P| + |R| + 1), in percent.
+
+    A slice on which both masks are empty counts as 100. Xin et al. (ISBI 2020) say which slices count: those with at
+    least 2000 pixels of brain, of 240×240 (their code: more than 2000, in every modality), whether they show tumour or
+    not. They take it on slices that are resampled to 128×128, where a smoothing of 1 weighs more; here the slices are
+    those of the masks.
+
+    Args:
+        prediction: (Z, Y, X), axial.
+        reference: (Z, Y, X).
+        counted: (Z,).
+
+    Returns:
+        Percent; NaN where no slice counts.
+    """
+    if not counted.any():
+        return np.nan
+    overlap, predicted, expected = (
+        np.count_nonzero(mask[counted], axis=(1, 2)) for mask in (prediction & reference, prediction, reference)
+    )
+    return float(np.mean(100 * (2 * overlap + 1) / (predicted + expected + 1)))
+
+
+def scores(
+    prediction: Mask, reference: Mask, spacing_mm: tuple[float, ...], counted: NDArray[np.bool_] | None = None
+) -> dict[str, float]:
+    """Return all seven metrics by column name.
+
+    Args:
+        prediction: (Z, Y, X), axial.
+        reference: (Z, Y, X).
+        spacing_mm: (z, y, x).
+        counted: slices of the DICE by slice, (Z,); all of them where the scan is not known.
+    """
     distances = surface_distances_mm(prediction, reference, spacing_mm)
-    return {
+    four = {
         "dice_percent": dice_percent(prediction, reference),
         "ravd_percent": ravd_percent(prediction, reference),
         "assd_mm": assd_mm(distances),
         "mssd_mm": mssd_mm(distances),
+    }
+    slices = np.ones(len(reference), np.bool_) if counted is None else counted
+    return four | {
         "hd95_mm": hd95_mm(distances),
+        "chaos_score": chaos_score(**four),
+        "slice_dice_percent": slice_dice_percent(prediction, reference, slices),
     }
 
 

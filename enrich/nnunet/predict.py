@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
@@ -39,13 +40,10 @@ def images_to_predict(dataset: Path) -> dict[str, list[Path]]:
     return images
 
 
-def predict(
-    images: dict[str, list[Path]], checkpoints: Sequence[Path], mirroring: bool = True
-) -> Iterator[tuple[str, Volume]]:
-    """Yield each case's segmentation on its own grid, uint8, from the mean of the folds' logits.
+def load(checkpoints: Sequence[Path], mirroring: bool = True) -> Any:
+    """Load the folds of one model as nnU-Net's predictor.
 
     Args:
-        images: the channels of every case.
         checkpoints: `…/fold_<fold>/checkpoint_final.pth` of one model.
         mirroring: average over mirrored images too, as far as the trainer allows it.
 
@@ -69,6 +67,23 @@ def predict(
     )
     folds = tuple(path.parent.name.removeprefix("fold_") for path in checkpoints)
     predictor.initialize_from_trained_model_folder(str(model), folds, checkpoints[0].name)
+    return predictor
+
+
+def predict(
+    images: dict[str, list[Path]], checkpoints: Sequence[Path], mirroring: bool = True
+) -> Iterator[tuple[str, Volume]]:
+    """Yield each case's segmentation on its own grid, uint8, from the mean of the folds' logits.
+
+    Args:
+        images: the channels of every case.
+        checkpoints: as of `load`.
+        mirroring: as of `load`.
+
+    Raises:
+        InputError: a checkpoint that is missing or is of another model.
+    """
+    predictor = load(checkpoints, mirroring)
     for case, paths in images.items():
         (segmentation,) = predictor.predict_from_files_sequential([[str(path) for path in paths]], None)
         yield case, volume.read_grid(paths[0]).with_array(segmentation)

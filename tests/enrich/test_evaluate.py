@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 
 from enrich import evaluate, volume
+from enrich.score import METRICS
 from gan.errors import InputError
 from tests.real import real
 
 
-def write(path, array, spacing_mm=(0.5, 2.0, 3.0)):
-    volume.write(volume.Volume(np.asarray(array), spacing_mm), path)
+def write(path, mask, spacing_mm=(0.5, 2.0, 3.0)):
+    volume.write(mask if isinstance(mask, volume.Volume) else volume.Volume(np.asarray(mask), spacing_mm), path)
     return path
 
 
@@ -30,18 +31,34 @@ def printed(monkeypatch, capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
-def test_prints_the_five_metrics(tmp_path, monkeypatch, capsys):
+def test_prints_every_metric(tmp_path, monkeypatch, capsys):
     reference, prediction = write(tmp_path / "r.nii.gz", cube()), write(tmp_path / "p.nii.gz", cube(offset=1))
     found = printed(monkeypatch, capsys, prediction, reference)
-    assert list(found) == ["dice_percent", "ravd_percent", "assd_mm", "mssd_mm", "hd95_mm"]
+    assert list(found) == METRICS
     assert found["dice_percent"] == pytest.approx(200 / 3)
     assert found["mssd_mm"] == 0.5  # one voxel along x
+    assert found["slice_dice_percent"] == pytest.approx(100 * (5 + 3 * 13 / 19) / 8)  # 5 empty slices, 3 of 6 in 9
 
 
 def test_undefined_is_null(tmp_path, monkeypatch, capsys):
     reference, prediction = write(tmp_path / "r.nii.gz", cube()), write(tmp_path / "p.nii.gz", cube(0))
     found = printed(monkeypatch, capsys, prediction, reference)
-    assert found == {"dice_percent": 0, "ravd_percent": 100, "assd_mm": None, "mssd_mm": None, "hd95_mm": None}
+    expected = {"dice_percent": 0, "ravd_percent": 100, "assd_mm": None, "mssd_mm": None, "hd95_mm": None}
+    assert found == expected | {"chaos_score": 0, "slice_dice_percent": 100 * (5 + 3 / 10) / 8}
+
+
+def test_slices_are_axial_in_every_orientation(tmp_path, monkeypatch, capsys):
+    masks = {"r": cube(), "p": cube(offset=1)}
+    found = []
+    for code in ("LPS", "SAR"):
+        folder = tmp_path / code
+        files = [
+            write(folder / f"{name}.nii.gz", volume.reorient(volume.Volume(mask, (1, 1, 1)), code))
+            for name, mask in masks.items()
+        ]
+        found.append(printed(monkeypatch, capsys, *reversed(files)))
+    assert found[0] == pytest.approx(found[1])
+    assert found[0]["slice_dice_percent"] == pytest.approx(100 * (5 + 3 * 13 / 19) / 8)
 
 
 def test_label_picks_a_structure(tmp_path, monkeypatch, capsys):
@@ -92,5 +109,6 @@ def test_equals_the_evaluation_program_of_chaos(tmp_path, monkeypatch, capsys):
         "ravd_percent": 0.6645339808356205,
         "assd_mm": 0.7341309688269261,
         "mssd_mm": 14.0,
+        "chaos_score": (97.84341478506637 + 86.70932038328759 + 95.10579354115382 + 76.66666666666667) / 4,
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=0, abs=1e-9)

@@ -71,6 +71,37 @@ def test_distances_follow_the_spacing_of_each_axis(scans_csv, predict):
     assert found["mssd_mm"].iloc[0] == pytest.approx(1.5)  # one voxel along x, where spacing is 1.5, 2 and 5 mm
 
 
+def test_slices_that_the_scan_fills_enter_the_dice_by_slice():
+    image = np.zeros((3, 240, 240), np.int16)
+    image[1].flat[:2000] = 1
+    image[2].flat[:2001] = -7
+    assert score.counted_slices(image).tolist() == [False, False, True]
+
+
+def test_dice_by_slice_is_of_axial_slices(scans_csv, predict):
+    """Of a scan whose file has slices of another direction, and air that is not 0: every slice counts."""
+    found = score.score(scans_csv, predict(ct02=lambda mask: 0 * mask), IDENTITY)
+    label = volume.reorient(volume.read(scans_csv.parent / "scans" / "ct02_ct_label.nii.gz"), "LPS").array
+    expected = np.mean([1 / (plane.sum() + 1) for plane in label])
+    assert len(label) == 40
+    assert found["slice_dice_percent"].iloc[0] == pytest.approx(100 * expected)
+    assert found["chaos_score"].iloc[0] == 0
+
+
+def test_slices_that_the_scan_does_not_fill_are_left_out(scans_csv, predict):
+    rows = index.read(scans_csv, index.SCANS)
+    path = scans_csv.parent / rows["image"][0]
+    image = volume.read(path)
+    image.array[0] = 0
+    volume.write(image, path)
+    rows.loc[0, "image_sha256"] = sha256(path)
+    index.write(rows, scans_csv)
+    found = score.score(scans_csv, predict(ct01=lambda mask: 0 * mask), IDENTITY)
+    label = volume.read(scans_csv.parent / rows["label"][0]).array
+    expected = np.mean([1 / (plane.sum() + 1) for plane in label[1:]])
+    assert found["slice_dice_percent"].iloc[0] == pytest.approx(100 * expected)
+
+
 def test_what_was_changed_after_it_was_indexed_is_refused(scans_csv, predict):
     predictions = predict(ct01=lambda mask: mask)
     other = volume.read(predictions.parent / "ct01.nii.gz")

@@ -6,11 +6,13 @@ from scipy.spatial.distance import cdist
 
 from enrich.metrics.segmentation import (
     assd_mm,
+    chaos_score,
     dice_percent,
     hd95_mm,
     mssd_mm,
     ravd_percent,
     scores,
+    slice_dice_percent,
     surface_distances_mm,
 )
 
@@ -155,4 +157,35 @@ def test_distances_do_not_change_when_the_masks_swap(seed):
 def test_empty_space_around_the_masks_does_not_matter(seed):
     near = [np.pad(mask, 1) for mask in blobs(seed)]
     far = [np.pad(mask, ((5, 0), (2, 7), (0, 3))) for mask in near]
-    assert scores(*far, SPACING_MM) == pytest.approx(scores(*near, SPACING_MM), abs=1e-12)
+    counted = np.arange(len(far[0])) >= 5  # the slices that were there before
+    assert scores(*far, SPACING_MM, counted) == pytest.approx(scores(*near, SPACING_MM), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ((100, 0, 0, 0), 100),
+        ((80, 0, 0, 0), (80 + 300) / 4),
+        ((79.999, 0, 0, 0), 300 / 4),
+        ((100, 5, 15, 60), 100 / 4),
+        ((100, 2.5, 7.5, 30), (100 + 3 * 50) / 4),
+        ((100, 5.001, 15.001, 60.001), 100 / 4),
+        ((100, 1, 0, 0), (80 + 300) / 4),
+        ((0, 100, np.nan, np.nan), 0),  # prediction empty
+        ((0, np.nan, np.nan, np.nan), 0),  # reference empty
+        ((np.nan, np.nan, np.nan, np.nan), np.nan),  # both empty
+        ((100, 0, np.nan, np.nan), np.nan),  # no surface
+    ],
+)
+def test_chaos_score(metrics, expected):
+    assert chaos_score(*metrics) == pytest.approx(expected, nan_ok=True)
+
+
+def test_slice_dice_is_smoothed_and_averaged_over_the_counted_slices():
+    prediction, reference = empty(4, 3, 3), empty(4, 3, 3)
+    reference[0, 0, :2] = prediction[0, 0, 1:] = True  # (2·1 + 1) / (2 + 2 + 1)
+    prediction[1, 0, :3] = True  # 1 / (3 + 1)
+    prediction[3] = True  # not counted
+    counted = np.array([True, True, True, False])  # the third is empty in both: 1
+    assert slice_dice_percent(prediction, reference, counted) == pytest.approx(100 * (0.6 + 0.25 + 1) / 3)
+    assert np.isnan(slice_dice_percent(prediction, reference, np.zeros(4, bool)))
