@@ -8,22 +8,24 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from enrich.figures.style import PALETTE, save
+from enrich.figures.style import save
 from enrich.gather import per_patient, read_scores, require_scores
 from enrich.modality import title
-from enrich.tables import SHOWN
+from enrich.rows import CONTROLS
+from enrich.tables.metrics import METRIC
 from gan.errors import run
 
-Colour = tuple[float, float, float]
+METRICS = ("dice_percent", "ravd_percent")
+LIGHT_BLUE = "#9ecae1"
 
 
 def draw(scores: pd.DataFrame, modalities: list[str], methods: list[str], titles: dict[str, str]) -> Figure:
-    """Draw one panel for each of DICE and RAVD; a point is a patient, its scores averaged over seeds.
+    """Draw a row of panels for each modality, one for each of DICE and RAVD, in which a method is a line.
 
-    Boxes span the quartiles, whiskers reach the farthest point within 1.5 interquartile ranges. Undefined values are
-    not drawn; their number stands under the panel.
+    A point is a patient, its scores averaged over seeds. Boxes span the quartiles, whiskers reach the farthest point
+    within 1.5 interquartile ranges; controls are grey. Undefined values are not drawn; their number stands over the
+    panel.
 
     Raises:
         InputError: a method without scores of a modality.
@@ -31,29 +33,32 @@ def draw(scores: pd.DataFrame, modalities: list[str], methods: list[str], titles
     require_scores(scores, modalities, methods)
     patients = per_patient(scores)
     patients = patients[patients["modality"].isin(modalities) & patients["method"].isin(methods)]
-    colours = dict(zip(methods, sns.color_palette(PALETTE, len(methods), desat=0.8), strict=True))
-    boxes = len(SHOWN) * len(modalities) * len(methods)
-    figure = Figure(figsize=(max(7.0, 1.6 + 0.55 * boxes), 4.2), layout="constrained")
-    for panel, metric in zip(figure.subplots(1, len(SHOWN)), SHOWN, strict=True):
-        _panel(panel, patients, metric, modalities, colours)
-    handles = [Patch(color=colours[method], label=titles.get(method, method)) for method in methods]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(methods), 6), frameon=False)
+    figure = Figure(figsize=(10, len(modalities) * (1.0 + 0.3 * len(methods))), layout="constrained")
+    grid = figure.subplots(len(modalities), len(METRICS), sharex="col", sharey=True, squeeze=False)
+    for line, modality in zip(grid, modalities, strict=True):
+        for panel, metric in zip(line, METRICS, strict=True):
+            own = patients[patients["modality"] == modality]
+            _panel(panel, own, metric, methods, titles)
+            undefined = int(own[metric].isna().sum())
+            left_out = f" ({undefined} of {len(own)} values undefined, not drawn)" if undefined else ""
+            panel.set_title(f"{title(modality)}{left_out}", loc="left", fontsize=10)
     return figure
 
 
-def _panel(panel: Axes, patients: pd.DataFrame, metric: str, modalities: list[str], colours: dict[str, Colour]) -> None:
+def _panel(panel: Axes, patients: pd.DataFrame, metric: str, methods: list[str], titles: dict[str, str]) -> None:
     drawn = patients.dropna(subset=[metric])
-    shared = {"x": "modality", "y": metric, "hue": "method", "order": modalities, "hue_order": list(colours)}
-    boxes = {"palette": colours, "saturation": 1, "showfliers": False, "width": 0.75, "gap": 0.15}
-    points = {"palette": dict.fromkeys(colours, "0.1"), "dodge": True, "jitter": False, "size": 3.5, "alpha": 0.7}
+    colours = {method: "0.8" if method in CONTROLS else LIGHT_BLUE for method in methods}
+    shared = {"x": metric, "y": "method", "order": methods, "hue": "method", "hue_order": methods, "orient": "h"}
+    boxes = {"palette": colours, "saturation": 1, "showfliers": False, "width": 0.6}
+    points = {"palette": dict.fromkeys(methods, "0.1"), "jitter": False, "size": 3.5, "alpha": 0.7}
     sns.boxplot(drawn, **shared, **boxes, ax=panel, legend=False)
     sns.stripplot(drawn, **shared, **points, ax=panel, legend=False)
-    name, _, best = SHOWN[metric]
-    panel.set_ylabel(f"{name}, {'higher' if best == 'max' else 'lower'} is better")
-    panel.set_xticks(range(len(modalities)), [title(modality) for modality in modalities])
-    undefined = len(patients) - len(drawn)
-    panel.set_xlabel(f"undefined and not drawn: {undefined} of {len(patients)} values" if undefined else "")
-    panel.grid(axis="y", color="0.9")
+    measure = METRIC[metric]
+    panel.set_xlabel(f"{measure.name}, {'higher' if measure.higher else 'lower'} is better")
+    panel.tick_params(labelbottom=True)
+    panel.set_yticks(range(len(methods)), [titles.get(method, method) for method in methods])
+    panel.set_ylabel("")
+    panel.grid(axis="x", color="0.9")
     panel.set_axisbelow(True)
     sns.despine(ax=panel)
 
@@ -62,8 +67,8 @@ def main() -> None:
     """Write the figure."""
     parser = argparse.ArgumentParser(prog="python -m enrich.figures.segmentation", description=__doc__)
     parser.add_argument("--scores", type=Path, required=True)
-    parser.add_argument("--modalities", nargs="+", required=True, help="groups, in order")
-    parser.add_argument("--methods", nargs="+", required=True, help="boxes of a group, in order")
+    parser.add_argument("--modalities", nargs="+", required=True, help="rows of panels, in order")
+    parser.add_argument("--methods", nargs="+", required=True, help="boxes of a panel, in order")
     parser.add_argument("--titles-json", type=json.loads, default={}, help='{"targan": "TarGAN"}')
     parser.add_argument("--output", type=Path, required=True, help="PNG")
     arguments = parser.parse_args()

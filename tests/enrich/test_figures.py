@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from enrich import index, volume
-from enrich.figures import segmentation, translation
+from enrich.figures import label_budget, segmentation, translation
 from enrich.prepare import prepare
 from enrich.score import COLUMNS, METRICS
 from gan.errors import InputError
@@ -153,14 +153,50 @@ def test_segmentation_figure_is_reproducible(tmp_path, monkeypatch):
 
 def test_segmentation_figure_shows_every_patient_and_says_what_it_leaves_out():
     figure = segmentation.draw(scores(undefined=2), MODALITIES, ["single", "targan"], {"targan": "TarGAN"})
-    dice, ravd = figure.axes
-    points = [sum(len(dots.get_offsets()) for dots in panel.collections) for panel in (dice, ravd)]
-    assert points == [30, 28]
-    assert dice.get_ylabel() == "DICE (%), higher is better"
-    assert ravd.get_ylabel() == "RAVD (%), lower is better"
-    assert (dice.get_xlabel(), ravd.get_xlabel()) == ("", "undefined and not drawn: 2 of 30 values")
-    assert [tick.get_text() for tick in dice.get_xticklabels()] == ["CT", "T1w", "T2w"]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["single", "TarGAN"]
+    panels = np.array(figure.axes).reshape(3, 2)
+    points = [[sum(len(dots.get_offsets()) for dots in panel.collections) for panel in line] for line in panels]
+    assert points == [[10, 8], [10, 10], [10, 10]]
+    assert [panel.get_xlabel() for panel in panels[-1]] == ["DICE (%), higher is better", "RAVD (%), lower is better"]
+    assert [panel.get_title(loc="left") for panel in panels[:, 0]] == ["CT", "T1w", "T2w"]
+    assert panels[0, 1].get_title(loc="left") == "CT (2 of 10 values undefined, not drawn)"
+    assert [tick.get_text() for tick in panels[0, 0].get_yticklabels()] == ["single", "TarGAN"]
+
+
+def test_label_budget_figure_has_a_line_for_each_method_and_share():
+    single = scores().query("method == 'single'")
+    shares = [
+        single.assign(method=name, dice_percent=single["dice_percent"] - less)
+        for name, less in (
+            *(("single@labels25", 20), ("single@labels50", 10)),
+            *(("ada", -2), ("ada@labels25", 5), ("ada@synthetic50", 1), ("ada@labels25@synthetic50", 7)),
+        )
+    ]
+    table = label_budget.curves(pd.concat([single, *shares]), 200, 0)
+    row = table.query("modality == 'ct' and method == 'single' and labels == 25").iloc[0]
+    own = single.query("modality == 'ct'")["dice_percent"]
+    assert row["mean"] == pytest.approx(own.mean() - 20)
+    assert row["low"] < row["mean"] < row["high"]
+    panels = np.array(label_budget.draw(table, MODALITIES, {"ada": "ADA"}).axes).reshape(2, 3)
+    labels, synthetic = ({line.get_label(): line for line in panel.get_lines()} for panel in panels[:, 0])
+    assert labels["single"].get_xdata().tolist() == [25, 50, 100]
+    assert labels["single"].get_ydata() == pytest.approx(own.mean() - np.array([20, 10, 0]))
+    assert labels["ADA"].get_xdata().tolist() == [25, 100]
+    assert synthetic.keys() == {"ADA", "ADA, 25 % of labels"}
+    assert synthetic["ADA, 25 % of labels"].get_xdata().tolist() == [0, 50, 100]
+    assert synthetic["ADA, 25 % of labels"].get_ydata() == pytest.approx(own.mean() - np.array([20, 7, 5]))
+    with pytest.raises(InputError, match="no row of a smaller budget"):
+        label_budget.draw(table.query("labels == 100 and synthetic == 100"), MODALITIES, {})
+
+
+def test_label_budget_figure_is_reproducible(tmp_path, monkeypatch):
+    table = scores().replace({"method": {"targan": "single@labels25"}})
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    paths = [tmp_path / f"{k}.png" for k in range(2)]
+    arguments = [f"--scores={tmp_path / 'scores.csv'}", "--modalities", *MODALITIES, "--resamples=100"]
+    for path in paths:
+        monkeypatch.setattr(sys, "argv", ["label_budget", *arguments, f"--output={path}"])
+        label_budget.main()
+    assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_segmentation_figure_needs_scores_of_every_method():

@@ -1,18 +1,18 @@
-"""Scores, tables and figures."""
+"""Scores and figures."""
 
 
 rule evaluate:
     """Score one segmenter on the test patients."""
     input:
-        scans="results/{run}/scans.csv",
-        predictions="results/{run}/{segmenter}/{modality}/{channels}/seed{seed}/predictions/index.csv",
+        scans=SCANS,
+        predictions="results/{split}/{segmenter}/{modality}/{channels}/seed{seed}/predictions/index.csv",
         sources=sources("enrich.score"),
     output:
-        "results/{run}/{segmenter}/{modality}/{channels}/seed{seed}/scores.csv",
+        "results/{split}/{segmenter}/{modality}/{channels}/seed{seed}/scores.csv",
     log:
-        "results/{run}/logs/evaluate/{segmenter}/{modality}_{channels}_seed{seed}.log",
+        "results/{split}/logs/evaluate/{segmenter}/{modality}_{channels}_seed{seed}.log",
     benchmark:
-        "results/{run}/benchmarks/evaluate/{segmenter}/{modality}_{channels}_seed{seed}.tsv"
+        "results/{split}/benchmarks/evaluate/{segmenter}/{modality}_{channels}_seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -49,46 +49,6 @@ rule scores:
         "python -m enrich.gather {input.scores:q} --output {output:q} > {log:q} 2>&1"
 
 
-rule tables:
-    """Mean and standard deviation per modality and method."""
-    input:
-        scores="results/{run}/scores/segmentation.csv",
-        sources=sources("enrich.tables"),
-    output:
-        csv="results/{run}/tables/segmentation.csv",
-        markdown=report(
-            "results/{run}/tables/segmentation.md",
-            caption="../report/segmentation.rst",
-            category="Segmentation",
-        ),
-        latex="results/{run}/tables/segmentation.tex",
-    log:
-        "results/{run}/logs/tables.log",
-    benchmark:
-        "results/{run}/benchmarks/tables.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem="1GB",
-        runtime="10m",
-    params:
-        modalities=MODALITIES,
-        methods=[row.name for row in ROWS],
-        titles=json.dumps(TITLES),
-        labels=json.dumps({row.name: row.labels_used for row in ROWS}),
-        dataset=(
-            "phantom"
-            if config["data"]["phantom"] is not None
-            else config["data"]["reader"]
-        ),
-        config_sha256=digest(config),
-    shell:
-        "python -m enrich.tables --scores {input.scores:q} --modalities {params.modalities}"
-        " --methods {params.methods} --titles-json {params.titles:q} --labels-used-json {params.labels:q}"
-        " --dataset {params.dataset} --config-sha256 {params.config_sha256} --output {output.csv:q} > {log:q} 2>&1"
-
-
 rule segmentation_figure:
     """DICE and RAVD of every patient."""
     input:
@@ -112,18 +72,50 @@ rule segmentation_figure:
         runtime="10m",
     params:
         modalities=MODALITIES,
-        methods=[row.name for row in ROWS],
+        methods=[row.name for row in ROWS if row.full],
         titles=json.dumps(TITLES),
     shell:
         "python -m enrich.figures.segmentation --scores {input.scores:q} --modalities {params.modalities}"
         " --methods {params.methods} --titles-json {params.titles:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule label_budget_figure:
+    """DICE against the share of labels and of synthetic cases."""
+    input:
+        scores="results/{run}/scores/segmentation.csv",
+        sources=sources("enrich.figures.label_budget"),
+    output:
+        report(
+            "results/{run}/figures/label_budget.png",
+            caption="../report/label_budget.rst",
+            category="Segmentation",
+        ),
+    log:
+        "results/{run}/logs/label_budget_figure.log",
+    benchmark:
+        "results/{run}/benchmarks/label_budget_figure.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem="2GB",
+        runtime="10m",
+    params:
+        modalities=MODALITIES,
+        titles=json.dumps(TITLES),
+        resamples=config["statistics"]["resamples"],
+        seed=config["statistics"]["seed"],
+    shell:
+        "python -m enrich.figures.label_budget --scores {input.scores:q} --modalities {params.modalities}"
+        " --titles-json {params.titles:q} --resamples {params.resamples} --seed {params.seed} --output {output:q}"
+        " > {log:q} 2>&1"
+
+
 rule translation_figure:
     """A test patient of each modality in every other one, by every method."""
     input:
         scans="results/{run}/scans.csv",
-        splits="results/{run}/splits.json",
+        splits=f"results/{SPLITS[0]}/splits.json",
         synthetic=synthetic_of_first_seed,
         sources=sources("enrich.figures.translation"),
     output:

@@ -1,0 +1,130 @@
+"""The table of comparisons: `tables/comparisons.csv`, and what it says in print."""
+
+import math
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from enrich.gather import read_scores
+from enrich.modality import title
+from enrich.statistics import COLUMNS, EXPLORATORY, PRIMARY, Design, compare, power
+from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
+from enrich.tables.metrics import METRIC
+from enrich.tables.study import Study, parser
+from gan.errors import InputError, run
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read `tables/comparisons.csv`.
+
+    Raises:
+        InputError: no file, or other columns.
+    """
+    if not path.is_file():
+        raise InputError(path, "no such file", "comparisons as enrich.tables.comparisons writes them")
+    names = dict.fromkeys(("family", "metric", "modality", "method", "reference"), str)
+    absent = dict.fromkeys(("difference", "low", "high", "effect", "p_holm"), "")
+    table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=absent)
+    if list(table.columns) != COLUMNS:
+        raise InputError(path, f"columns {', '.join(table.columns)}", ", ".join(COLUMNS))
+    return table
+
+
+def describe(study: Study, comparisons: pd.DataFrame) -> str:
+    """Say what was tested, in how many comparisons, and what the marks mean."""
+    design = study.design
+    family = comparisons[comparisons["family"] == PRIMARY]
+    if family.empty:
+        return "Nothing was tested."
+    return (
+        f"* significantly better, † significantly worse than {study.titles[design.reference]}:"
+        f" {METRIC[design.metric].name} of the same patients, two-sided Wilcoxon signed-rank test, p ≤ {design.alpha:g}"
+        f" after Holm over m = {len(family)} primary comparisons ({family['method'].nunique()} methods ×"
+        f" {family['modality'].nunique()} modalities). What has no mark is no difference that this run has shown; other"
+        " metrics are not tested."
+    )
+
+
+def marks(comparisons: pd.DataFrame) -> dict[tuple[str, str, str], str]:
+    """Return the mark of every significant comparison by (metric, modality, method), by the direction of its effect."""
+    found = {}
+    for row in comparisons[comparisons["significant"]].to_dict("records"):
+        better = (row["effect"] > 0) == METRIC[row["metric"]].higher
+        found[row["metric"], row["modality"], row["method"]] = "*" if better else "†"
+    return found
+
+
+def layout(study: Study, comparisons: pd.DataFrame) -> list[Table]:
+    """Return the primary comparisons as a table and, if there are any, the exploratory ones as another."""
+    marked, design = marks(comparisons), study.design
+    tables = []
+    for family in (PRIMARY, EXPLORATORY):
+        rows = comparisons[comparisons["family"] == family].to_dict("records")
+        corrected = ["p (Holm)"] if family == PRIMARY else []
+        names = ["n", "Left out", "Difference [95 % interval]", "Effect", "p", *corrected, "Smallest p"]
+        columns = [Column(name, numeric=False) for name in ("Metric", "Modality", "Method", "Reference")]
+        if rows or family == PRIMARY:
+            tables.append(
+                Table(
+                    label=f"comparisons-{family}",
+                    columns=[*columns, *map(Column, names)],
+                    blocks=[Block("", [_row(row, study, marked) for row in rows])],
+                    caption=_caption(family, design, study),
+                    notes=(describe(study, comparisons), power(comparisons, design.alpha)) if family == PRIMARY else (),
+                )
+            )
+    return tables
+
+
+def _row(row: dict[Hashable, Any], study: Study, marked: dict[tuple[str, str, str], str]) -> list[Cell]:
+    metric, modality, method, reference = (str(row[key]) for key in ("metric", "modality", "method", "reference"))
+    mark = marked.get((metric, modality, method), "")
+    interval = f"{_signed(row['difference'])} [{_signed(row['low'])}, {_signed(row['high'])}]"
+    texts = [METRIC[metric].name, title(modality), study.titles[method], study.titles[reference]]
+    numbers = [str(row["n"]), str(row["left_out"]), interval, _signed(row["effect"]), _p(row["p"])]
+    if row["family"] == PRIMARY:
+        numbers.append(_p(row["p_holm"]))
+    cells = [Cell(text) for text in [*texts, *numbers, _p(row["smallest_p"])]]
+    cells[6] = Cell(interval, mark=mark)
+    return cells
+
+
+def _signed(value: float) -> str:
+    return ABSENT if math.isnan(value) else f"{value:+.2f}".replace("-", "−")
+
+
+def _p(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _caption(family: str, design: Design, study: Study) -> str:
+    shared = (
+        "Difference: mean over patients of method − reference, of each patient's mean over seeds, with a bootstrap"
+        f" interval (bias-corrected and accelerated, {design.resamples} samples, seed {design.seed}; too narrow with"
+        " few patients). Effect: matched-pairs rank-biserial correlation, −1 to 1. n: patients with both; left out:"
+        " patients for whom either is undefined. p: two-sided Wilcoxon signed-rank test without the differences of"
+        " zero, exact up to 50 patients (13 with ties). Smallest p: what n patients could give at best."
+    )
+    if family == PRIMARY:
+        return f"Primary comparisons of the {study.structure.replace('_', ' ')}, fixed by the config. {shared}"
+    return (
+        "Exploratory comparisons: every other metric and row. Their p-values are not corrected for how many they are,"
+        f" and none of them is called significant. {shared}"
+    )
+
+
+def main() -> None:
+    """Compare and write the three files."""
+    options = parser("comparisons", __doc__)
+    options.add_argument("--scores", type=Path, required=True, help="scores/segmentation.csv")
+    arguments = options.parse_args()
+    study = arguments.study
+    scores = read_scores(arguments.scores)
+    comparisons = compare(scores, study.modalities, list(study.titles), study.design)
+    write(comparisons, layout(study, comparisons), arguments.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,194 @@
+"""The table of costs: hours and memory from Snakemake's benchmark files, parameters and multiply-adds from the methods.
+
+A job's benchmark file lies under `benchmarks/` of a run and of each of its outer folds; its name says what it made.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from enrich.config import facts, method_of, schema
+from enrich.rows import NNUNET, Row, title_of
+from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
+from enrich.tables.study import Study, parser
+from gan.cost import cost
+from gan.errors import run
+from gan.methods import METHODS
+from gan.scope import Scope
+from gan.settings import resolve
+
+MIB_IN_GB = 2**20 / 1e9
+
+
+def measure(files: Iterable[Path]) -> dict[str, float]:
+    """Add up benchmark files: jobs; hours, of all of them; memory_gb, the peak of any. NaN where nothing is known.
+
+    A job that was stopped and resumed counts from its last start on; a job so short that its memory was not sampled has
+    none.
+    """
+    tables = [pd.read_csv(path, sep="\t", na_values=["NA", "-"]) for path in files]
+    if not tables:
+        return {"jobs": 0, "hours": float("nan"), "memory_gb": float("nan")}
+    found = pd.concat(tables)
+    return {
+        "jobs": len(tables),
+        "hours": float(found["s"].sum() / 3600),
+        "memory_gb": float(found["max_rss"].astype(float).max() * MIB_IN_GB),
+    }
+
+
+def of_methods(study: Study, results: Path) -> pd.DataFrame:
+    """Return what each entry of `methods` costs.
+
+    Returns:
+        One row per entry: kind (method), name, title; parameters of all networks of one model; multiply_adds of one
+        round of its training; trainings_ and synthesis_ jobs, hours and memory_gb, of all seeds and folds.
+    """
+    rows = []
+    for name, entry in study.config["methods"].items():
+        method = method_of(name, entry)
+        trainings = Scope(facts(method)["scope"]).trainings(study.modalities)
+        names = [f"gan/{name}_{training}_seed{end}" for training in trainings for end in ("*", "*/*")]
+        if not facts(method).get("translates", True):
+            names = [f"train_segmenter/{name}_{modality}_*" for modality in study.modalities]
+        networks = facts(method).get("pretrained", {})
+        own = {key: value for key, value in entry.items() if key not in {"method", *networks}}
+        for network, trainer in networks.items():
+            default = schema()["$defs"][trainer]["properties"]["width"]["default"]
+            own[f"{network}_width"] = entry.get(network, {}).get("width", default)
+        kind = METHODS[method]
+        modalities = len(next(iter(trainings.values())))
+        found = cost(kind, modalities, study.config["image_size"], resolve(kind.paper, kind.official, own, name))
+        rows.append(
+            {
+                "kind": "method",
+                "name": name,
+                "title": title_of(name),
+                "parameters": sum(found.networks.values()),
+                "multiply_adds": found.multiply_adds,
+            }
+            | _named("training", measure(_files(results, names)))
+            | _named("synthesis", measure(_files(results, [f"synthesize/{name}_seed*", f"cases/{name}_*"])))
+        )
+    return pd.DataFrame(rows)
+
+
+def of_rows(study: Study, results: Path) -> pd.DataFrame:
+    """Return what the segmentation of each row costs, of all modalities, seeds and folds, without its translator.
+
+    Returns:
+        One row per row of the table: kind (row), name, title; segmentation_ jobs, hours and memory_gb.
+    """
+    return pd.DataFrame(
+        {"kind": "row", "name": row.name, "title": row.title}
+        | _named("segmentation", measure(_files(results, _segmentation(row, study))))
+        for row in study.rows
+    )
+
+
+def layout(study: Study, methods: pd.DataFrame, rows: pd.DataFrame) -> list[Table]:
+    """Arrange both for print, hours per seed."""
+    seeds = len(study.config["seeds"])
+    size = study.config["image_size"]
+    tables = []
+    if not methods.empty:
+        lines = [
+            [
+                Cell(row["title"]),
+                Cell(f"{row['parameters'] / 1e6:.2f}"),
+                Cell(f"{row['multiply_adds'] / 1e9:,.1f}"),
+                Cell(f"{row['training_jobs'] / seeds:.3g}"),
+                Cell(_number(row["training_hours"] / seeds)),
+                Cell(_number(row["synthesis_hours"] / seeds)),
+                Cell(_number(row["training_memory_gb"])),
+                Cell(ABSENT),
+            ]
+            for row in methods.to_dict("records")
+        ]
+        names = ["10⁶ parameters", "10⁹ multiply-adds of a round", "Jobs of training", "Hours of training"]
+        names += ["Hours of synthesis", "Peak memory (GB)", "GPU memory (GB)"]
+        tables.append(
+            Table(
+                label="cost",
+                columns=[Column("Method", numeric=False), *map(Column, names)],
+                blocks=[Block("", lines)],
+                caption="Cost of the methods, for one seed.",
+                notes=(
+                    f"Parameters of all networks of one model and multiply-adds of one round of its training, at {size}"
+                    f" × {size} pixels and the config's widths and batch: convolutions and matrix products, counted as"
+                    " python -m gan.methods does. Jobs are one for each pair or direction that a method needs, each"
+                    " fold, and each network that it starts from. Hours add up all jobs, memory is the peak of any"
+                    " training: main memory, from Snakemake's benchmark files, which do not know that of a GPU. A job"
+                    " that was resumed counts from its last start on.",
+                ),
+            )
+        )
+    lines = [
+        [
+            Cell(row["title"]),
+            Cell(_number(row["segmentation_hours"] / seeds)),
+            Cell(_number(row["segmentation_memory_gb"])),
+        ]
+        for row in rows.to_dict("records")
+    ]
+    tables.append(
+        Table(
+            label="cost-segmentation",
+            columns=[Column("Row", numeric=False), Column("Hours"), Column("Peak memory (GB)")],
+            blocks=[Block("", lines)],
+            caption="Cost of the segmentation of all modalities, for one seed, without that of the translator.",
+            notes=(
+                "Data set, preprocessing, training and prediction; of the row Pooled real, the one training for all.",
+                f"Config sha256 {study.sha256}.",
+            ),
+        )
+    )
+    return tables
+
+
+def _segmentation(row: Row, study: Study) -> list[str]:
+    """Return patterns of the benchmark files of a row's segmentation."""
+    names = []
+    data_sets = [(modality, row.channels(seed)) for modality in study.modalities for seed in study.config["seeds"]]
+    if row.name == "pooled":
+        data_sets.append(("pooled", "single"))
+    for modality, channels in dict.fromkeys(data_sets):
+        data = f"{modality}_{channels}"
+        if row.segmenter == NNUNET:
+            names += [f"nnunet_dataset/{data}", f"nnunet_preprocess/{data}", f"nnunet_*/{data}_seed*"]
+        else:
+            names += [f"enriched_slices/{data}", f"*segment*/{row.segmenter}_{data}_seed*"]
+    return names
+
+
+def _files(results: Path, names: Iterable[str]) -> list[Path]:
+    """Return the benchmark files of a run and its outer folds by patterns of their names, each once."""
+    found = (
+        path
+        for folder in ("benchmarks", "outer*/benchmarks")
+        for name in names
+        for path in results.glob(f"{folder}/{name}.tsv")
+    )
+    return sorted(set(found))
+
+
+def _named(stage: str, measured: dict[str, float]) -> dict[str, float]:
+    return {f"{stage}_{name}": value for name, value in measured.items()}
+
+
+def _number(value: float) -> str:
+    return ABSENT if pd.isna(value) else f"{value:.2f}"
+
+
+def main() -> None:
+    """Write the three files; all or none."""
+    options = parser("cost", __doc__)
+    options.add_argument("--results", type=Path, required=True, help="results/<run>, in which benchmarks lie")
+    arguments = options.parse_args()
+    methods, rows = of_methods(arguments.study, arguments.results), of_rows(arguments.study, arguments.results)
+    write(pd.concat([methods, rows]), layout(arguments.study, methods, rows), arguments.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,232 @@
+"""The table of segmentation results, laid out like TarGAN's Table 2 (Chen et al., MICCAI 2021), and one of distances.
+
+The CSV has one row per method × modality × metric. In print a method is a row, with DICE and RAVD of each modality side
+by side in a first table, and the other metrics in a second one.
+"""
+
+from collections.abc import Hashable, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from enrich import published
+from enrich.gather import per_patient, read_scores, require_same_cases, require_scores
+from enrich.modality import title
+from enrich.rows import CONTROLS, Row
+from enrich.score import METRICS
+from enrich.statistics import power
+from enrich.tables import comparisons as tested
+from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
+from enrich.tables.metrics import METRIC
+from enrich.tables.study import OURS, Study, parser
+from gan.errors import InputError, run
+
+KIND = "segmentation"
+COUNTS = dict.fromkeys(("n", "patients", "failures", "seeds"), "Int64")
+MAIN = ("dice_percent", "ravd_percent")
+FURTHER = tuple(metric for metric in METRICS if metric not in MAIN)
+
+Marks = dict[tuple[str, str, str], str]
+
+
+def summarize(scores: pd.DataFrame, modalities: Sequence[str], rows: Sequence[Row]) -> pd.DataFrame:
+    """Average scores over patients, after averaging each patient's over seeds.
+
+    Returns:
+        One row per method × modality × metric, in the order given: source, method, title, labels_used, modality,
+        metric, mean, std (over patients, ddof 1; NaN for one), seed_std (over seeds of the mean over patients, ddof 1;
+        NaN for one), n (patients in the mean), patients, failures (patients with an empty prediction or reference under
+        any seed), seeds.
+
+    Raises:
+        InputError: a method without scores of a modality, or two segmenters of a modality that were scored on
+            different cases.
+    """
+    names = [row.name for row in rows]
+    require_scores(scores, modalities, names)
+    for modality in modalities:
+        require_same_cases(scores[(scores["modality"] == modality) & scores["method"].isin(names)], modality)
+    averaged = per_patient(scores).set_index(["modality", "method"]).sort_index()
+    found = []
+    for row, modality in product(rows, modalities):
+        patients = averaged.loc[[(modality, row.name)]]
+        own = scores[(scores["modality"] == modality) & (scores["method"] == row.name)]
+        by_seed = own.groupby(["seed", "patient"])[METRICS].mean().groupby("seed").mean()
+        found += [
+            {
+                "source": OURS,
+                "method": row.name,
+                "title": row.title,
+                "labels_used": row.labels_used,
+                "modality": modality,
+                "metric": metric,
+                "mean": patients[metric].mean(),
+                "std": patients[metric].std(ddof=1),
+                "seed_std": by_seed[metric].std(ddof=1),
+                "n": int(patients[metric].count()),
+                "patients": len(patients),
+                "failures": int(patients["failed"].sum()),
+                "seeds": len(by_seed),
+            }
+            for metric in METRICS
+        ]
+    return pd.DataFrame(found).astype(COUNTS)
+
+
+def literature(table: published.Published, modalities: Sequence[str]) -> pd.DataFrame:
+    """Return a published table in the columns of `summarize`."""
+    return pd.DataFrame(
+        {
+            "source": table.citation,
+            "method": method,
+            "title": name,
+            "labels_used": labels,
+            "modality": modality,
+            "metric": metric,
+            "mean": mean,
+            "std": std,
+            "seed_std": np.nan,
+            "n": table.patients,
+            "patients": table.patients,
+            "failures": pd.NA,
+            "seeds": pd.NA,
+        }
+        for method, (name, labels, cells) in table.rows.items()
+        for (metric, modality), (mean, std) in cells.items()
+        if modality in modalities
+    ).astype(COUNTS)
+
+
+def layout(study: Study, summary: pd.DataFrame, compared: pd.DataFrame | None = None) -> list[Table]:
+    """Arrange a summary for print.
+
+    The best mean of each column among our own rows is bold, ties as printed too, the oracle's left out; what is
+    significant among the primary comparisons is marked.
+    """
+    marks = {} if compared is None else tested.marks(compared)
+    ours = summary[summary["source"] == OURS]
+    notes = [_reading(ours)]
+    if compared is None or compared.empty:
+        notes.append("No difference is tested.")
+    else:
+        notes += [tested.describe(study, compared), power(compared, study.design.alpha)]
+    notes += [note for table in published.of(KIND, study.reader, study.structure) for note in table.notes(study.config)]
+    if study.reader != "phantom":
+        notes += [table.sentence() for table in published.elsewhere(KIND, [row.name for row in study.rows])]
+    name = study.structure.replace("_", " ")
+    kinds = (("segmentation", MAIN, "Segmentation"), ("segmentation-further", FURTHER, "Further metrics"))
+    return [
+        Table(
+            label=label,
+            columns=_columns(metrics, study.modalities),
+            blocks=_blocks(summary, metrics, study.modalities, marks),
+            caption=f"{heading} of the {name}: mean ± standard deviation (ddof 1) over a modality's test patients.",
+            notes=(*notes, f"Config sha256 {study.sha256}.") if metrics is MAIN else (_definitions(),),
+        )
+        for label, metrics, heading in kinds
+    ]
+
+
+def _columns(metrics: Sequence[str], modalities: Sequence[str]) -> list[Column]:
+    measures = [Column(title(modality), METRIC[metric].header) for metric, modality in product(metrics, modalities)]
+    first = [Column("Method", numeric=False), Column("Labels used", numeric=False)]
+    return [*first, *measures, Column("Patients"), Column("Failed")]
+
+
+def _blocks(summary: pd.DataFrame, metrics: Sequence[str], modalities: Sequence[str], marks: Marks) -> list[Block]:
+    columns = list(product(metrics, modalities))
+    competing = summary[(summary["source"] == OURS) & (summary["method"] != "oracle")]
+    best = {
+        (metric, modality): METRIC[metric].best(
+            competing["mean"][(competing["metric"] == metric) & (competing["modality"] == modality)]
+        )
+        for metric, modality in columns
+    }
+    blocks = []
+    for source, figures in summary[summary["metric"].isin(metrics)].groupby("source", sort=False):
+        ours = source == OURS
+        rows: dict[bool, list[list[Cell]]] = {True: [], False: []}
+        for method, own in figures.groupby("method", sort=False):
+            found = {(row["metric"], row["modality"]): row for row in own.to_dict("records")}
+            values = []
+            for metric, modality in columns:
+                if (metric, modality) not in found:
+                    values.append(Cell())
+                    continue
+                row = found[metric, modality]
+                bold = (
+                    ours
+                    and method != "oracle"
+                    and round(row["mean"], METRIC[metric].decimals) == best[metric, modality]
+                )
+                values.append(Cell(_text(row), bold, marks.get((metric, modality, str(method)), "") if ours else ""))
+            counts = [
+                Cell(" / ".join(_count(found.get((metrics[0], modality), {}).get(name)) for modality in modalities))
+                for name in ("patients", "failures")
+            ]
+            names = [Cell(own["title"].iloc[0]), Cell(own["labels_used"].iloc[0])]
+            rows[ours and method in CONTROLS].append([*names, *values, *counts])
+        if ours:
+            blocks += [Block(name, rows[key]) for key, name in ((True, "Controls"), (False, "Methods")) if rows[key]]
+        else:
+            blocks.append(Block(f"Published ({source})", rows[False]))
+    return blocks
+
+
+def _text(row: dict[Hashable, Any]) -> str:
+    partial = f" (n = {row['n']})" if 0 < row["n"] < row["patients"] else ""
+    return METRIC[row["metric"]].spread(row["mean"], row["std"], row["seed_std"]) + partial
+
+
+def _count(value: Any) -> str:
+    return ABSENT if pd.isna(value) else str(value)
+
+
+def _reading(ours: pd.DataFrame) -> str:
+    seeds = "–".join(str(count) for count in sorted({ours["seeds"].min(), ours["seeds"].max()}))
+    return " ".join(
+        [
+            f"Each patient's scores are averaged over seeds first (seeds per method: {seeds}).",
+            *(["In brackets, the standard deviation over seeds of the mean over patients."] if seeds != "1" else []),
+            "Bold: the highest, of RAVD the lowest, mean of its column in this run as printed, the oracle's left out;",
+            "it need not differ significantly from any other.",
+            f"Patients and Failed: {' / '.join(title(modality) for modality in ours['modality'].unique())};",
+            "a patient failed if a prediction or the reference is empty under any seed.",
+            "An empty prediction enters the means with DICE 0 and RAVD 100; an undefined value (RAVD of an empty",
+            "reference, DICE of two empty masks) is left out, and the n that remains stands in the cell.",
+            "Labels used: the modalities whose target masks the translator saw in training, or the segmenter beside",
+            "its own.",
+        ]
+    )
+
+
+def _definitions() -> str:
+    return (
+        "Rows, patients, seeds, brackets and marks as in the table before. CHAOS score: 0 to"
+        " 100, the mean of the challenge's scores of DICE, RAVD, ASSD and MSSD. Slice DICE: the mean over slices of a"
+        " DICE with smoothing 1, in which a slice without target and without prediction counts as 100 %; it is no"
+        " volume DICE. Distances are undefined where a mask is empty."
+    )
+
+
+def main() -> None:
+    """Write the three files; all or none."""
+    options = parser("segmentation", __doc__)
+    options.add_argument("--scores", type=Path, required=True, help="scores/segmentation.csv")
+    options.add_argument("--comparisons", type=Path, required=True, help="tables/comparisons.csv")
+    arguments = options.parse_args()
+    study = arguments.study
+    scores = read_scores(arguments.scores)
+    if (structures := sorted(scores["structure"].unique())) != [study.structure]:
+        raise InputError(arguments.scores, f"structures {', '.join(structures)}", f"only {study.structure}")
+    summary = summarize(scores, study.modalities, study.rows)
+    figures = [literature(table, study.modalities) for table in published.of(KIND, study.reader, study.structure)]
+    tables = layout(study, pd.concat([summary, *figures]), tested.read(arguments.comparisons))
+    write(pd.concat([summary, *figures]), tables, arguments.output)
+
+
+if __name__ == "__main__":
+    run(main)
