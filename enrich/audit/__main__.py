@@ -1,0 +1,70 @@
+"""Audit a finished run: prove from recorded patients and hashes that nobody who tests was trained on.
+
+`python -m enrich.audit --run results/<run> --output results/<run>/audit.json` writes what was proved and the hash of
+every file that was read. Where anything contradicts it, every contradiction goes to standard error, the first one again
+last, and no `audit.json` is left.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from enrich.audit.channels import cases_made_as_configured, channels_made_as_configured
+from enrich.audit.check import Check
+from enrich.audit.datasets import datasets_of_training_patients
+from enrich.audit.patients import as_configured, every_patient_tests_once, one_person_one_set, scans_as_recorded
+from enrich.audit.scored import every_test_case_scored_once
+from enrich.audit.segmenters import no_test_patient_trains
+from enrich.audit.study import Study
+from enrich.audit.translators import caches_without_tests, no_test_patient_translates
+from gan.errors import run
+from gan.files import publish
+
+CHECKS: tuple[Callable[[Study], Check], ...] = (
+    one_person_one_set,
+    every_patient_tests_once,
+    as_configured,
+    scans_as_recorded,
+    caches_without_tests,
+    no_test_patient_translates,
+    channels_made_as_configured,
+    cases_made_as_configured,
+    datasets_of_training_patients,
+    no_test_patient_trains,
+    every_test_case_scored_once,
+)
+
+
+def audit(folder: Path, workers: int) -> tuple[list[Check], dict[str, str]]:
+    """Return the checks of a run, and the SHA-256 of every file that was read, by path relative to `folder`.
+
+    Raises:
+        InputError: a file without which nothing can be checked is missing or broken.
+    """
+    study = Study(folder, workers)
+    checks = [check(study) for check in CHECKS]
+    return checks, study.files.relative_to(folder)
+
+
+def main() -> None:
+    """Parse the command line and audit."""
+    parser = argparse.ArgumentParser(prog="python -m enrich.audit", description="Audit a finished run.")
+    parser.add_argument("--run", type=Path, required=True, help="results/<run>")
+    parser.add_argument("--workers", type=int, default=1, help="threads that hash files")
+    parser.add_argument("--output", type=Path, required=True, help="audit.json")
+    arguments = parser.parse_args()
+    arguments.output.unlink(missing_ok=True)  # a former one says nothing of these files
+    checks, files = audit(arguments.run, arguments.workers)
+    if found := [f"{check.name}: {line}" for check in checks for line in check.found]:
+        print(*found, sep="\n", file=sys.stderr)  # noqa: T201
+        further = f" (and {len(found) - 1} further)" if len(found) > 1 else ""
+        sys.exit(f"error: {found[0]}{further}")
+    content = {"passed": True, "checks": [check.as_json() for check in checks], "files": files}
+    with publish(arguments.output) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

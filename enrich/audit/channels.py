@@ -1,0 +1,193 @@
+"""Who was translated by what: the synthetic channels, and the further cases of ADA."""
+
+import os
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from enrich import index
+from enrich.audit.check import Check
+from enrich.audit.study import ALL, Split, Study, read_json
+from gan.errors import InputError
+
+FIT = ("fit",)
+PLACE = re.compile(r"/synthetic/(?P<name>[^/]+)(/seed(?P<seed>\d+)(-test-(?P<test>all|fold|mean))?)?/index\.csv$")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an index lies, and thereby what its images are.
+
+    Attributes:
+        path: of the index.
+        name: the entry of `methods` that made them; of a control its own name.
+        seed: of the models; None for a control.
+        test: `all`, `fold` or `mean` for an index of the test patients only; None for one of everybody.
+    """
+
+    path: Path
+    name: str
+    seed: int | None
+    test: str | None
+
+
+def origin_of(path: Path) -> Origin:
+    """Return what the place of an index says.
+
+    Raises:
+        InputError: an index elsewhere than where one is written.
+    """
+    found = PLACE.search(path.as_posix())
+    if found is None:
+        raise InputError(path, "an index", "none here: synthetic/<name>[/seed<k>[-test-<fit>]]/index.csv")
+    return Origin(path, found["name"], int(found["seed"]) if found["seed"] else None, found["test"])
+
+
+def channels_made_as_configured(study: Study) -> Check:
+    """Nobody's channels come from a model that she should not have been seen by."""
+    claim = (
+        "Every synthetic image is the one that was indexed and lies beside a record of the models that made it; "
+        "these are models on disk of its method, seed and fit, the fit is what the config and the folds say, and "
+        "with crossfit, as for whoever does not train the GAN, none of them was trained on the patient whom it "
+        "translated."
+    )
+    check = Check("synthetic channels", claim, study.files)
+    for split in study.splits:
+        controls = study.folder.glob("synthetic/*/index.csv") if split is study.splits[0] else []
+        for path in [*sorted(controls), *sorted(split.folder.glob("synthetic/*/*/**/index.csv"))]:
+            with check.reading():
+                origin = origin_of(path)
+                rows = index.read(path, index.SYNTHETIC if origin.seed is None else index.SYNTHETIC + FIT)
+                study.files.prefetch([path, *(path.parent / image for image in rows["image"])])
+                for row in rows.to_dict("records"):
+                    with check.reading():
+                        _require_channel(check, study, split, origin, row)
+                names = rows[["case", "source", "target"]]
+                for case, source, target in names[names.duplicated()].itertuples(index=False):
+                    check.require(False, path, f"{case} {source} to {target} twice", "once")
+    return check
+
+
+def _require_channel(check: Check, study: Study, split: Split, origin: Origin, row: dict[Any, str]) -> None:
+    path, image, scan = origin.path, origin.path.parent / row["image"], (row["case"], row["source"])
+    if not check.require(scan in study.patient_of, path, " ".join(scan), f"a scan of {study.scans_csv}"):
+        return
+    patient = study.patient_of[scan]
+    check.require_file(image, row["sha256"], path)
+    owner, _ = study.real.get(os.path.realpath(image), (patient, ""))
+    check.require(owner == patient, image, f"a scan of patient {owner}", f"one of {patient}, as {path} says")
+    if origin.seed is None:
+        return
+    if origin.test:
+        check.require(patient in split.who.test, path, f"patient {patient}", "test patients only")
+    sidecar = image.with_name(image.name.replace(".nii.gz", ".json"))
+    facts = read_json(sidecar)
+    study.files.sha256(sidecar)
+    source = facts.get("source_sha256")
+    check.require(source == study.image_sha256[scan], sidecar, f"another source of {patient}", f"as {study.scans_csv}")
+    made = Made(patient, row["fit"], facts.get("models_sha256", []), fits_of(study, split, patient, origin.test))
+    require_models(check, split, sidecar, origin.name, origin.seed, made)
+
+
+def fits_of(study: Study, split: Split, patient: str, test: str | None = None) -> set[str]:
+    """Return by which fits a patient may be translated; `test` overrides the config's `crossfit_test`."""
+    who = split.who
+    folds = [f"fold{number}" for number in range(len(who.folds))]
+    if not folds:
+        return {ALL}
+    if (number := who.fold_of(patient)) is not None:
+        return {folds[number]}
+    if patient in who.test:
+        key = test or study.config["crossfit_test"]
+        return set(folds) if key == "fold" else {key}
+    return {ALL, "mean", *folds}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A synthetic image of a patient.
+
+    Attributes:
+        patient: who was translated.
+        fit: the models, as the index says.
+        models_sha256: the models, as its sidecar says.
+        expected: the fits that may be.
+    """
+
+    patient: str
+    fit: str
+    models_sha256: Sequence[str]
+    expected: Collection[str]
+
+
+def require_models(check: Check, split: Split, record: Path, name: str, seed: int, made: Made) -> None:
+    """Require that `record` names models on disk, of an entry and seed and the right fit, that may translate her."""
+    who, patient = split.who, made.patient
+    found = f"patient {patient} translated by fit {made.fit or 'none'}"
+    check.require(made.fit in made.expected, record, found, " or ".join(sorted(made.expected)))
+    check.require(bool(made.models_sha256), record, f"no model that translated patient {patient}", "their sha256")
+    fits = set()
+    for digest in made.models_sha256:
+        model = split.models.get(digest)
+        expected = f"one of gan/{name}/*/seed{seed}"
+        if not check.require(model is not None, record, f"a model of sha256 {digest[:12]}…", expected) or model is None:
+            continue
+        own = (model.name, model.seed, model.network) == (name, seed, None)
+        check.require(own, record, f"the model {model.path}", expected)
+        fits.add(model.fit)
+        if who.folds or patient not in who.translated_from:
+            leak = f"patient {patient} translated by {model.path}, which was trained on {patient}"
+            check.require(patient not in split.seen(model), record, leak, "a model that never saw the patient")
+    folds = {f"fold{number}" for number in range(len(who.folds))}
+    wanted = folds if made.fit == "mean" else {made.fit}
+    found = f"models of {', '.join(sorted(fits)) or 'no fit'} for patient {patient}"
+    check.require(fits == wanted, record, found, f"of {', '.join(sorted(wanted))}")
+
+
+def cases_made_as_configured(study: Study) -> Check:
+    """Further training cases are made of training patients, by models that may translate them."""
+    claim = (
+        "Every synthetic or reconstructed training case is the image that was indexed, is of a patient who trains "
+        "the segmenter, has that patient's label map, and was made by models as that patient's synthetic channels "
+        "are."
+    )
+    check = Check("further cases", claim, study.files)
+    for split in study.splits:
+        root = split.folder / "cases"
+        for path in sorted(root.rglob("index.csv")):
+            with check.reading():
+                name, seed = path.relative_to(root).parts[0], re.search(r"seed(\d+)", path.parent.name)
+                if seed is None:
+                    raise InputError(path, "an index", f"none here: {root}/<name>/<modality>/seed<k>/index.csv")
+                rows = index.read(path, index.CASES + FIT)
+                facts = read_json(path.with_name("cases.json"))
+                images = [path.parent / image for image in rows["image"]]
+                study.files.prefetch([path, path.with_name("cases.json"), *images])
+                _require_cases(check, study, split, path, rows, facts["models_sha256"], name, int(seed[1]))
+    return check
+
+
+def _require_cases(
+    check: Check,
+    study: Study,
+    split: Split,
+    path: Path,
+    rows: pd.DataFrame,
+    models: dict[str, list[str]],
+    name: str,
+    seed: int,
+) -> None:
+    for row in rows.to_dict("records"):
+        patient, case = row["patient"], row["case"]
+        check.require_file(path.parent / row["image"], row["sha256"], path)
+        check.require(patient in split.segmentation, path, f"case {case} of patient {patient}", "one who trains")
+        owner, digest = study.real.get(os.path.realpath(path.parent / row["label"]), ("", ""))
+        found = f"case {case} of patient {patient} with the label of {owner or 'nobody'}"
+        check.require(owner == patient and digest == row["label_sha256"], path, found, "her own")
+        made = Made(patient, row["fit"], models.get(row["fit"], []), fits_of(study, split, patient))
+        with check.reading():
+            require_models(check, split, path.with_name("cases.json"), name, seed, made)

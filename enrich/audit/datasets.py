@@ -1,0 +1,124 @@
+"""What the segmenters were given: every nnU-Net dataset, file by file back to a patient."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from enrich.audit.check import Check
+from enrich.audit.study import Known, Split, Study, listed, read_json
+from enrich.nnunet.dataset import FILE_ENDING
+from gan.errors import InputError
+
+CHANNELS = re.compile(
+    r"(?P<plain>single)|(?P<control>zero|copy|oracle)|(?P<name>.+?)(?P<cases>-cases)?-seed(?P<seed>\d+)"
+)
+BUDGET = re.compile(r"(-labels\d+)?(-synthetic\d+)?$")
+
+
+@dataclass(frozen=True)
+class Added:
+    """What a dataset holds beside real scans.
+
+    Attributes:
+        kind: `synthetic` for channels, `cases` for further cases, as `dataset.json` calls it; None for nothing.
+        index: of these images; None for nothing.
+    """
+
+    kind: str | None
+    index: Path | None
+
+
+def added_to(folder: Path, study: Study, split: Split) -> Added:
+    """Return what the name of a data set's folder, `nnunet/<modality>/<channels>`, says is in it.
+
+    Raises:
+        InputError: a folder that no data set is written to.
+    """
+    found = CHANNELS.fullmatch(BUDGET.sub("", folder.name))
+    if found is None:
+        raise InputError(folder, f"the channels {folder.name}", "those of a row of the table")
+    if found["plain"]:
+        return Added(None, None)
+    if found["control"]:
+        return Added("synthetic", study.folder / "synthetic" / found["control"] / "index.csv")
+    if found["cases"]:
+        made = split.folder / "cases" / found["name"] / folder.parent.name
+        return Added("cases", made / f"seed{found['seed']}" / "index.csv")
+    return Added("synthetic", split.folder / "synthetic" / found["name"] / f"seed{found['seed']}" / "index.csv")
+
+
+def datasets_of_training_patients(study: Study) -> Check:
+    """Nothing of a test patient is in a training set."""
+    claim = (
+        "Every image and label map in a dataset.json is the file that scans.csv, or the index that it names by hash, "
+        "has recorded; all of a case are of one patient, who trains the segmenter; the cases to predict are of test "
+        "patients; and no patient both trains and validates in a fold of nnU-Net's."
+    )
+    check = Check("datasets", claim, study.files)
+    for split in study.splits:
+        for path in sorted(split.folder.glob("nnunet/*/*/raw/*/dataset.json")):
+            with check.reading():
+                _require_dataset(check, study, split, path)
+    return check
+
+
+def _require_dataset(check: Check, study: Study, split: Split, path: Path) -> None:
+    content = read_json(path)
+    study.files.sha256(path)
+    record = content.get("provenance", {})
+    check.require_file(study.scans_csv, record.get("scans_sha256"), path)
+    check.require_file(split.path, record.get("splits_sha256"), path)
+    added = added_to(path.parents[2], study, split)
+    further: Known = {}
+    if added.index is not None:
+        check.require_file(added.index, record.get(f"{added.kind}_sha256"), path)
+        further = study.indexed(added.index)
+    elif names := {"synthetic_sha256", "cases_sha256"} & record.keys():
+        check.require(False, path, f"{', '.join(names)}", "real scans only, as its folder says")
+    channels = added.kind == "synthetic"
+    check.require(channels == (len(content["channel_names"]) > 1), path, "other channels", "those its folder names")
+    study.files.prefetch(path.parent / image for case in content["dataset"].values() for image in case["images"])
+    owner: dict[str, str] = {}
+    for name, case in content["dataset"].items():
+        first, *others = [path.parent / image for image in case["images"]]
+        real = study.real if channels else study.real | further
+        images = [(first, real), *((image, further) for image in others), (path.parent / case["label"], study.real)]
+        patients = _owners(check, path, name, images)
+        found = f"case {name} of {listed(patients) if patients else 'nobody'}"
+        check.require(len(patients) == 1, path, found, "images and label of one patient")
+        tests = patients & set(split.who.test)
+        check.require(not tests, path, f"case {name} of test {listed(tests)}", "none that tests")
+        check.require(patients - tests <= split.segmentation, path, found, "patients who train the segmenter")
+        owner[name] = min(patients, default="")
+    for name in content["test_cases"]:
+        count = len(content["channel_names"])
+        paths = [path.parent / "imagesTs" / f"{name}_{number:04d}{FILE_ENDING}" for number in range(count)]
+        patients = _owners(check, path, name, [(paths[0], study.real), *((image, further) for image in paths[1:])])
+        found = f"case {name} of {listed(patients) if patients else 'nobody'} to predict"
+        check.require(len(patients) == 1 and patients <= set(split.who.test), path, found, "one test patient")
+    _require_folds(check, path.with_name("splits_final.json"), owner)
+
+
+def _owners(check: Check, dataset: Path, name: str, images: Iterable[tuple[Path, Known]]) -> set[str]:
+    """Return whose images these are, after requiring that each is one of those it may be, and is the recorded file."""
+    patients = set()
+    for image, known in images:
+        real = os.path.realpath(image)
+        found = f"{os.path.relpath(real)} in case {name}"
+        if check.require(real in known, dataset, found, "an image of scans.csv or of the index that it names"):
+            patient, digest = known[real]
+            check.require_file(image, digest, f"the index for case {name}")
+            patients.add(patient)
+    return patients
+
+
+def _require_folds(check: Check, path: Path, owner: dict[str, str]) -> None:
+    folds: list[dict[str, Any]] = read_json(path) if path.is_file() else []
+    for number, fold in enumerate(folds):
+        train, validate = ({owner.get(name, name) for name in fold[key]} for key in ("train", "val"))
+        both, strangers = train & validate, (train | validate) - set(owner.values())
+        check.require(not both, path, f"{listed(both)} to train and validate in fold {number}", "each on one side")
+        check.require(not strangers, path, f"cases {', '.join(sorted(strangers))}", "cases of dataset.json")

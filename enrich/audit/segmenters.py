@@ -1,0 +1,125 @@
+"""Whom the segmenters were trained on: from each checkpoint, hash by hash, to the dataset."""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from enrich.audit.check import Check
+from enrich.audit.study import Split, Study, listed, read_json, training_of
+from enrich.audit.translators import require_slices
+from gan.errors import InputError
+
+SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are unpickled by
+NUMPY: list[Any] = [np.dtype, SCALAR, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8"))]
+CHECKPOINTS = "nnunet/*/*/seed*/results/*/*/fold_*/checkpoint_final.pth"
+
+
+def no_test_patient_trains(study: Study) -> Check:
+    """The segmenters saw nobody who tests."""
+    claim = (
+        "Every nnU-Net checkpoint records the hash of its preprocessed.json, which records that of its dataset.json "
+        "and of every preprocessed case, all as they are on disk, and no other case lies there; it starts from no "
+        "network but another such checkpoint; every other segmenter was trained on its slice cache on disk, on "
+        "patients who train."
+    )
+    check = Check("segmenters", claim, study.files)
+    for split in study.splits:
+        paths = sorted(split.folder.glob(CHECKPOINTS))
+        study.files.prefetch(paths)
+        digests = {study.files.sha256(path): path for path in paths}
+        for path in paths:
+            with check.reading():
+                _require_nnunet(check, study, path, digests)
+        for path in sorted(split.folder.glob("segmenters/*/*/*/seed*/model.pt")):
+            with check.reading():
+                _require_segmenter(check, study, split, path)
+    return check
+
+
+def _require_nnunet(check: Check, study: Study, path: Path, checkpoints: dict[str, Path]) -> None:
+    arguments = read_arguments(path)
+    settings, name, data = arguments["settings"], path.parents[2].name, path.parents[5]
+    seed = path.parents[4].name
+    check.require(f"seed{settings['seed']}" == seed, path, f"seed {settings['seed']}", seed)
+    raw, folder = data / "raw" / name, data / "preprocessed" / name
+    summary_path = folder / "preprocessed.json"
+    check.require_file(summary_path, settings["preprocessed_sha256"], path)
+    summary = read_json(summary_path)
+    plans = folder / f"{summary['plans']}.json"
+    for link in (raw / "dataset.json", folder / "dataset.json"):
+        check.require_file(link, summary["dataset_sha256"], summary_path)
+    check.require_file(plans, summary["plans_sha256"], summary_path)
+    dataset = read_json(raw / "dataset.json")["dataset"]
+    check.require(arguments["dataset_json"].get("dataset") == dataset, path, "another dataset", raw / "dataset.json")
+    fold = path.parent.name.removeprefix("fold_")
+    if fold != "all":
+        folds = raw / "splits_final.json"
+        check.require_file(folder / folds.name, study.files.sha256(folds), folds)
+    digest = settings["pretrained_sha256"]
+    if digest is not None:
+        start = checkpoints.get(digest)
+        same = start is not None and start.parents[6] == path.parents[6]
+        check.require(same, path, f"a start from {start or 'another network'}", "a checkpoint of its own modality")
+    _require_arrays(check, study, summary_path, summary, dataset, plans)
+
+
+def _require_arrays(
+    check: Check, study: Study, path: Path, summary: dict[str, Any], dataset: dict[str, Any], plans: Path
+) -> None:
+    """Require the preprocessed cases of a dataset, and no other ones."""
+    recorded: dict[str, str] = summary["cases"]
+    cases = {name.removesuffix("_seg") for name in recorded}
+    others = cases ^ dataset.keys()
+    check.require(not others, path, f"other cases: {', '.join(sorted(others))}", "those of dataset.json")
+    arrays = path.parent / read_json(plans)["configurations"][summary["configuration"]]["data_identifier"]
+    strangers = {file.stem for file in arrays.glob("*.b2nd")} - recorded.keys()
+    check.require(not strangers, arrays, f"also {', '.join(sorted(strangers))}", f"only the cases of {path}")
+    study.files.prefetch(arrays / f"{name}.b2nd" for name in recorded)
+    for name, digest in recorded.items():
+        check.require_file(arrays / f"{name}.b2nd", digest, path)
+
+
+def read_arguments(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint of nnU-Net's trainer says that it was made with; nothing in it is executed.
+
+    Raises:
+        InputError: the file is broken, or of another kind.
+    """
+    expected = "a checkpoint of enrich.nnunet.train"
+    try:
+        with torch.serialization.safe_globals(NUMPY):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        arguments: dict[str, Any] = content["init_args"]
+        if not {"settings", "dataset_json"} <= arguments.keys():
+            raise InputError(path, "no record of its training", expected)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(path, f"something unreadable ({type(error).__name__})", expected) from error
+    return arguments
+
+
+def _require_segmenter(check: Check, study: Study, split: Split, path: Path) -> None:
+    study.files.sha256(path)
+    config, (modality, channels, seed) = training_of(path), path.parts[-4:-1]
+    patients = set(config["patients"])
+    tests = patients & set(split.who.test)
+    others = patients - tests - split.segmentation
+    check.require(bool(patients), path, "no patient", "those who trained it")
+    check.require(not tests, path, f"test {listed(tests)} in its training", "none")
+    check.require(not others, path, f"{listed(others)} in its training", "only patients who train the segmenter")
+    check.require(not config["pretrained"], path, "a start from another network", "none")
+    check.require(f"seed{config['seed']}" == seed, path, f"seed {config['seed']}", seed)
+    require_slices(check, path, config, split.folder / "enriched" / modality / channels)
+
+
+def trained_folds(split: Split, modality: str, channels: str, seed: str) -> set[str]:
+    """Return the folds of nnU-Net's that were trained on some channels of a modality; those of `pooled` on all."""
+    pooled = re.fullmatch(r"pooled(-.*)?", channels)
+    data = Path("pooled", f"single{pooled[1] or ''}") if pooled else Path(modality, channels)
+    found = (split.folder / "nnunet" / data / seed / "results").glob("*/*/fold_*/checkpoint_final.pth")
+    return {path.parent.name.removeprefix("fold_") for path in found}

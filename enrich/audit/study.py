@@ -1,0 +1,234 @@
+"""A finished run as its files record it: who is who, how patients are split, and which models there are."""
+
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from enrich import index
+from enrich.audit.check import Files
+from enrich.splits import Splits
+from gan import checkpoint
+from gan.errors import InputError
+
+KEYS = ("data", "modalities", "seeds", "crossfit", "crossfit_test", "gan_patients", "outer_folds")
+ALL = "all"
+
+Known = dict[str, tuple[str, str]]
+"""The patient whom an image is made of, and its SHA-256, by the image's real path."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A `model.pt` of `gan.train`, and what its path says of it.
+
+    Attributes:
+        path: of the file.
+        sha256: of the file.
+        name: the entry of the config's `methods`.
+        training: the modalities of one training, `all` or a pair or direction.
+        seed: of the training.
+        fit: `all`, or `fold<j>`, trained without crossfit fold j.
+        network: which network it is that another training starts from; None for a translator.
+        config: what its training recorded: patients, hashes of slices and of pretrained networks.
+    """
+
+    path: Path
+    sha256: str
+    name: str
+    training: str
+    seed: int
+    fit: str
+    network: str | None
+    config: dict[str, Any]
+
+
+class Split:
+    """The results under one split of the patients.
+
+    Attributes:
+        folder: `results/<run>`, or one outer fold in it.
+        path: of its `splits.json`.
+        who: what that says.
+    """
+
+    def __init__(self, folder: Path, files: Files) -> None:
+        """Read `splits.json`, whatever it says of whom.
+
+        Raises:
+            InputError: no such file, or another one.
+        """
+        self.folder, self.path, self._files = folder, folder / "splits.json", files
+        content = read_json(self.path)
+        try:
+            self.who = Splits(**content)
+        except TypeError as error:
+            raise InputError(self.path, "other keys", "splits.json as enrich.splits writes it") from error
+        files.sha256(self.path)
+
+    @property
+    def segmentation(self) -> set[str]:
+        """The patients who train segmenters."""
+        return {*self.who.train, *self.who.watch}
+
+    @cached_property
+    def models(self) -> dict[str, Model]:
+        """Every translator and every network that one starts from, by SHA-256.
+
+        Raises:
+            InputError: a file that is no checkpoint, or lies elsewhere than a training puts it.
+        """
+        paths = sorted(self.folder.glob("gan/**/model.pt"))
+        self._files.prefetch(paths)
+        found = [self._model(path) for path in paths]
+        return {model.sha256: model for model in found}
+
+    def _model(self, path: Path) -> Model:
+        try:
+            name, training, seed, *rest = path.relative_to(self.folder / "gan").parts[:-1]
+        except ValueError:
+            rest, seed = ["", ""], ""
+        fits = [part for part in rest if re.fullmatch(r"fold\d+", part)]
+        networks = [part for part in rest if part not in fits]
+        if not re.fullmatch(r"seed\d+", seed) or len(fits) > 1 or len(networks) > 1:
+            raise InputError(path, "a model", "none here: gan/<name>/<training>/seed<k>[/fold<j>][/<network>]/model.pt")
+        config, number = training_of(path), int(seed.removeprefix("seed"))
+        fit, network = fits[0] if fits else ALL, networks[0] if networks else None
+        return Model(path, self._files.sha256(path), name, training, number, fit, network, config)
+
+    def seen(self, model: Model) -> set[str]:
+        """Return the patients whom a model, or a network that its training started from, was trained on.
+
+        Raises:
+            InputError: a network that it started from is not there.
+        """
+        patients = set(model.config["patients"])
+        for network, digest in model.config["pretrained"].items():
+            if digest not in self.models:
+                expected = f"the {network} of sha256 {digest[:12]}… that its training started from"
+                raise InputError(model.path, "no such model", expected)
+            patients |= self.seen(self.models[digest])
+        return patients
+
+
+class Study:
+    """A finished run.
+
+    Attributes:
+        folder: `results/<run>`.
+        config: what `config.yaml` says.
+        scans: `scans.csv`.
+        files: every file that was read.
+        splits: one, or one for each outer fold.
+    """
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        """Read what every check needs.
+
+        Raises:
+            InputError: `config.yaml`, `scans.csv` or a `splits.json` is missing or is another file.
+        """
+        self.folder, self.files = folder, Files(workers)
+        self._indexed: dict[Path, Known] = {}
+        self.config_path, self.scans_csv = folder / "config.yaml", folder / "scans.csv"
+        if not self.config_path.is_file():
+            raise InputError(self.config_path, "no such file", "the config that made the results")
+        self.config: dict[str, Any] = yaml.safe_load(self.config_path.read_text())
+        if missing := [key for key in KEYS if key not in self.config]:
+            raise InputError(self.config_path, f"no key {', '.join(missing)}", "the keys of this version")
+        self.scans = index.read(self.scans_csv, index.SCANS)
+        self.files.prefetch([self.config_path, self.scans_csv])
+        outer = sorted(path for path in folder.glob("outer*") if re.fullmatch(r"outer\d+", path.name))
+        self.splits = [Split(path, self.files) for path in (outer if self.config["outer_folds"] else [folder])]
+        if not self.splits:
+            raise InputError(folder, "no outer fold", f"{self.config['outer_folds']} of them")
+
+    @cached_property
+    def patient_of(self) -> dict[tuple[str, str], str]:
+        """The patient of each case and modality."""
+        names = zip(self.scans["case"], self.scans["modality"], strict=True)
+        return dict(zip(names, self.scans["patient"], strict=True))
+
+    @cached_property
+    def patients_of_case(self) -> dict[str, set[str]]:
+        """The patients of each case, who should be one."""
+        found = defaultdict(set)
+        for (case, _), patient in self.patient_of.items():
+            found[case].add(patient)
+        return dict(found)
+
+    @cached_property
+    def image_sha256(self) -> dict[tuple[str, str], str]:
+        """The SHA-256 of each case's image of a modality."""
+        names = zip(self.scans["case"], self.scans["modality"], strict=True)
+        return dict(zip(names, self.scans["image_sha256"], strict=True))
+
+    @cached_property
+    def real(self) -> Known:
+        """Every real image and label map."""
+        known: Known = {}
+        for row in self.scans.to_dict("records"):
+            for name in ("image", "label"):
+                if row[name]:
+                    known[os.path.realpath(self.folder / row[name])] = (row["patient"], row[f"{name}_sha256"])
+        return known
+
+    def indexed(self, path: Path) -> Known:
+        """Return the images of an index of synthetic channels or further cases.
+
+        Raises:
+            InputError: no such index, or a case that is not in `scans.csv`.
+        """
+        if path in self._indexed:
+            return self._indexed[path]
+        rows = index.read(path, index.SYNTHETIC)
+        known: Known = {}
+        for row in rows.to_dict("records"):
+            patient = row.get("patient") or self.patient_of.get((row["case"], row["source"]))
+            if patient is None:
+                raise InputError(path, f"case {row['case']} {row['source']}", f"one of {self.scans_csv}")
+            known[os.path.realpath(path.parent / row["image"])] = (patient, row["sha256"])
+        return self._indexed.setdefault(path, known)
+
+    def labelled_tests(self, split: Split, modality: str) -> set[str]:
+        """Return the cases of a modality that test: those of the test patients that have a label."""
+        scans = self.scans
+        tested = (scans["modality"] == modality) & (scans["label"] != "") & scans["patient"].isin(split.who.test)
+        return set(scans["case"][tested])
+
+
+def training_of(path: Path) -> dict[str, Any]:
+    """Return what the training of a `model.pt` recorded.
+
+    Raises:
+        InputError: the file is missing, broken or of another kind, or says nothing of its patients.
+    """
+    config: dict[str, Any] = checkpoint.load(path)["config"]
+    if missing := [key for key in ("patients", "slices", "pretrained", "modalities") if key not in config]:
+        raise InputError(path, f"no record of {', '.join(missing)}", "a model of this version")
+    return config
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: no such file, or another one.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(path, "no readable file", "JSON") from error
+
+
+def listed(patients: Iterable[str]) -> str:
+    """Return patients' ids for a message."""
+    found = sorted(patients)
+    return f"patient{'s' if len(found) > 1 else ''} {', '.join(found)}"

@@ -1,0 +1,104 @@
+"""Whom the GANs were trained on: the slice caches and every model.pt, the networks they start from included."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from enrich.audit.check import Check
+from enrich.audit.study import Model, Split, Study, listed, read_json
+from gan.batch import FILES
+from gan.errors import InputError
+
+
+def caches_without_tests(study: Study) -> Check:
+    """The slice caches hold nobody who tests."""
+    claim = "Every slice cache is complete, names each slice's patient as scans.csv does, and holds no test patient."
+    check = Check("slices", claim, study.files)
+    for split in study.splits:
+        for folder, everyone in _caches(split):
+            study.files.prefetch(folder / name for name in FILES)
+            with check.reading():
+                digests = read_json(folder / "slices.json")["sha256"]
+                for name in (name for name in FILES if name != "slices.json"):
+                    check.require_file(folder / name, digests.get(name), folder / "slices.json")
+                _require_known(check, study, folder / "index.csv", everyone, split.who.watch)
+    return check
+
+
+def _caches(split: Split) -> Iterator[tuple[Path, set[str]]]:
+    """Yield every cache with the patients who may be in it."""
+    if (split.folder / "gan").is_dir() or (split.folder / "slices").is_dir():
+        yield split.folder / "slices", {*split.who.translated_from, *split.who.watch}
+    for path in sorted(split.folder.glob("enriched/*/*/slices.json")):
+        yield path.parent, split.segmentation
+
+
+def _require_known(check: Check, study: Study, path: Path, everyone: set[str], watch: list[str]) -> None:
+    rows = read_slices(path)
+    for case, patient, name in rows[["case", "patient", "set"]].drop_duplicates().itertuples(index=False):
+        found = f"{name} patient {patient}, case {case}"
+        check.require(patient in everyone, path, found, "only patients who may train it")
+        check.require((patient in watch) == (name == "watch"), path, found, f"the set of {patient} in splits.json")
+        owners = study.patients_of_case.get(case, set())
+        check.require(owners == {patient}, path, found, f"{listed(owners)} as {study.scans_csv} says")
+
+
+def read_slices(path: Path) -> pd.DataFrame:
+    """Read the index of a slice cache.
+
+    Raises:
+        InputError: no such file, or another one.
+    """
+    try:
+        return pd.read_csv(path, dtype={"case": str, "patient": str, "modality": str, "set": str})
+    except (OSError, ValueError) as error:
+        raise InputError(path, "no readable file", "the index of a slice cache") from error
+
+
+def no_test_patient_translates(study: Study) -> Check:
+    """The translators saw nobody who tests, and nobody of the fold that they were to leave out."""
+    claim = (
+        "Every GAN, and every network that it starts from, was trained on slices of the cache on disk, on patients "
+        "who train the GAN only, and without the patients of the fold that it leaves out."
+    )
+    check = Check("translators", claim, study.files)
+    for split in study.splits:
+        with check.reading():
+            for model in split.models.values():
+                with check.reading():
+                    _require_clean(check, split, model)
+    return check
+
+
+def _require_clean(check: Check, split: Split, model: Model) -> None:
+    who, path, seen = split.who, model.path, split.seen(model)
+    held_out: list[str] = []
+    if model.fit != "all":
+        number = int(model.fit.removeprefix("fold"))
+        if not check.require(number < len(who.folds), path, model.fit, f"one of the {len(who.folds)} of {split.path}"):
+            return
+        held_out = who.folds[number]
+    tests, others = seen & set(who.test), seen - set(who.test) - set(who.translated_from)
+    check.require(bool(seen), path, "no patient", "those who trained it")
+    check.require(not tests, path, f"test {listed(tests)} in its training", "none")
+    check.require(not others, path, f"{listed(others)} in its training", "only patients who train the GAN")
+    leaked = seen & set(held_out)
+    check.require(not leaked, path, f"{listed(leaked)} of {model.fit} in its training", "none of that fold")
+    check.require(model.config["seed"] == model.seed, path, f"seed {model.config['seed']}", model.seed)
+    require_slices(check, path, model.config, split.folder / "slices")
+    for network, digest in model.config["pretrained"].items():
+        start = split.models[digest]
+        own = replace(start, path=path, sha256=model.sha256, network=None, config=model.config) == model
+        check.require(own and start.network == network, path, f"a start from {start.path}", f"its own {network}")
+
+
+def require_slices(check: Check, path: Path, config: dict[str, Any], cache: Path) -> None:
+    """Require that a training saw the cache that is on disk, and in it the patients that it recorded."""
+    for name in FILES:
+        check.require_file(cache / name, config["slices"].get(name), path)
+    with check.reading():
+        missing = set(config["patients"]) - set(read_slices(cache / "index.csv")["patient"])
+        check.require(not missing, path, f"{listed(missing)} in its training", f"patients of {cache / 'index.csv'}")

@@ -1,0 +1,52 @@
+"""How a finished run is changed: files are replaced and never written into, since a copy is of hard links."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+import yaml
+
+from enrich import index, splits
+from enrich.audit import __main__ as audit
+
+
+def edit_json(path: Path, change: Callable[[dict], None]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.unlink()
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def edit_csv(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    index.write(change(pd.read_csv(path, dtype=str, keep_default_na=False)), path)
+
+
+def edit_model(path: Path, change: Callable[[dict], None]) -> None:
+    content = torch.load(path, weights_only=False)
+    change(content["config"] if "config" in content else content["init_args"])
+    path.unlink()
+    torch.save(content, path)
+
+
+def who(root: Path) -> splits.Splits:
+    return splits.read(root / "splits.json")
+
+
+def ct(patients: list[str]) -> str:
+    """Return the first of some patients who has a CT; the case is named after her."""
+    return next(patient for patient in patients if patient.startswith("ct"))
+
+
+def edit_config(root: Path, **keys: object) -> None:
+    path = root / "config.yaml"
+    content = yaml.safe_load(path.read_text()) | keys
+    path.unlink()
+    path.write_text(yaml.safe_dump(content))
+
+
+def found_by(root: Path) -> dict[str, list[str]]:
+    """Return what each check of an audit finds."""
+    checks, _ = audit.audit(root, 1)
+    return {check.name: check.found for check in checks}

@@ -1,0 +1,119 @@
+"""Predictions and scores of others than the test patients, or of other files."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from enrich import index
+from gan.files import sha256
+
+from .edits import ct, edit_csv, who
+
+PREDICTIONS = "nnunet/ct/single/seed0/predictions"
+
+
+def test_a_prediction_replaced(root, caught):
+    test = ct(who(root).test)
+    path = root / PREDICTIONS / f"{test}.nii.gz"
+    path.unlink()
+    os.link(root / f"scans/{test}_ct.nii.gz", path)
+    caught(f"{PREDICTIONS}/{test}.nii.gz", "index.csv says")
+
+
+def test_a_prediction_of_a_training_patient(root, caught):
+    train, test = ct(who(root).train), ct(who(root).test)
+    more = [{"case": train, "image": f"{test}.nii.gz", "sha256": sha256(root / PREDICTIONS / f"{test}.nii.gz")}]
+    edit_csv(root / PREDICTIONS / "index.csv", lambda rows: pd.concat([rows, pd.DataFrame(more)]))
+    caught(f"{PREDICTIONS}/index.csv", f"case {train} of patient {train}", "test patients only")
+
+
+def test_a_test_patient_who_is_not_predicted(root, caught):
+    test = ct(who(root).test)
+    edit_csv(root / PREDICTIONS / "index.csv", lambda rows: rows[rows["case"] != test])
+    caught(f"{PREDICTIONS}/index.csv", f"case {test} of patient {test} 0 times")
+
+
+def test_a_score_under_another_patient(root, caught):
+    edit_csv(root / "nnunet/ct/single/seed0/scores.csv", lambda rows: rows.assign(patient="ct99"))
+    caught("nnunet/ct/single/seed0/scores.csv", "patient ct99")
+
+
+def test_scores_of_another_seed(root, caught):
+    edit_csv(root / "nnunet/ct/single/seed0/scores.csv", lambda rows: rows.assign(seed="1"))
+    caught("nnunet/ct/single/seed0/scores.csv", "another modality or seed")
+
+
+def test_a_score_that_was_changed(root, caught):
+    edit_csv(root / "scores/segmentation.csv", lambda rows: rows.assign(dice_percent="99.5"))
+    caught("scores/segmentation.csv", "other values")
+
+
+def test_a_score_of_no_predictions(root, caught):
+    edit_csv(root / "scores/segmentation.csv", lambda rows: rows.assign(method="better"))
+    caught("scores/segmentation.csv", "'method': 'better'")
+
+
+def test_a_test_patient_missing_from_the_table(root, caught):
+    test = ct(who(root).test)
+    edit_csv(root / "scores/segmentation.csv", lambda rows: rows[(rows["case"] != test) | (rows["method"] != "segan")])
+    caught("scores/segmentation.csv", "of segan")
+
+
+def test_a_test_patient_twice_in_the_table(root, caught):
+    test = ct(who(root).test)
+    edit_csv(root / "scores/segmentation.csv", lambda rows: pd.concat([rows, rows[rows["case"] == test]]))
+    caught("scores/segmentation.csv", f"case {test} ct 2 times by")
+
+
+def test_a_translation_of_a_training_patient(root, caught):
+    train = ct(who(root).train)
+    row = {
+        "patient": train,
+        "case": train,
+        "source": "ct",
+        "target": "t1",
+        "method": "stargan",
+        "seed": 0,
+        "fit": "mean",
+    }
+    index.write(pd.DataFrame([row]), root / "scores/translation.csv")
+    caught("scores/translation.csv", f"patient {train}", "test patients only")
+
+
+def test_a_translation_under_another_patient(root, caught):
+    train, test = ct(who(root).train), ct(who(root).test)
+    row = {
+        "patient": test,
+        "case": train,
+        "source": "ct",
+        "target": "t1",
+        "method": "stargan",
+        "seed": 0,
+        "fit": "mean",
+    }
+    index.write(pd.DataFrame([row]), root / "scores/translation.csv")
+    caught("scores/translation.csv", f"patient {test} for case {train}")
+
+
+def test_a_segmented_translation_of_a_training_patient(root, caught):
+    train = ct(who(root).train)
+    write_segmented(root, train)
+    caught("translations/stargan/seed0/mean/t1/index.csv", f"case {train} ct of patient {train}", "test patients only")
+
+
+def test_a_segmented_translation_replaced(root, caught):
+    test = ct(who(root).test)
+    write_segmented(root, test).write_bytes(b"")
+    caught(f"translations/stargan/seed0/mean/t1/{test}.nii.gz", "index.csv says")
+
+
+def write_segmented(root: Path, case: str) -> Path:
+    """Write a segmented translation of a CT as its program does; return its image."""
+    image = root / "translations/stargan/seed0/mean/t1" / f"{case}.nii.gz"
+    image.parent.mkdir(parents=True)
+    shutil.copy(root / f"scans/{case}_ct_label.nii.gz", image)
+    row = {"case": case, "source": "ct", "image": image.name, "sha256": sha256(image)}
+    index.write(pd.DataFrame([row]), image.parent / "index.csv")
+    return image

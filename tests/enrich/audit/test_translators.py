@@ -1,0 +1,110 @@
+"""Leaks into a GAN, or into a network that it starts from."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from enrich import config, slices
+from gan.files import sha256
+from tests.enrich.nnunet.study import call
+
+from .edits import ct, edit_config, edit_json, edit_model, found_by, who
+from .run import CONFIG, FOLD0, MODEL, train_method
+
+
+def test_a_gan_that_was_trained_on_a_test_patient(root, caught):
+    test = ct(who(root).test)
+    edit_model(root / MODEL, lambda config: config["patients"].append(test))
+    caught(MODEL, f"test patient {test} in its training")
+
+
+def test_slices_of_a_test_patient_and_a_gan_of_them(root, caught):
+    split, test = who(root), ct(who(root).test)
+    leaky = root.parent / "leaky.json"
+    leaky.write_text(json.dumps(asdict(split) | {"train": [*split.train, test], "test": [], "folds": []}))
+    resolved = config.resolve(CONFIG, Path("tiny.yaml"))
+    arguments = ["--scans", root / "scans.csv", "--splits", leaky, "--modalities", "ct", "t1", "--image-size", 64]
+    call(
+        slices.main, *arguments, "--intensity", json.dumps(resolved["intensity"]), "--output", root / "slices/index.csv"
+    )
+    train_method(root / "slices", "stargan", (root / MODEL).parent)
+    caught("slices/index.csv", f"train patient {test}")
+
+
+def test_a_gan_of_other_slices(root, caught):
+    edit_model(root / MODEL, lambda config: config["slices"].update({"images.npy": "0" * 64}))
+    caught("slices/images.npy", MODEL)
+
+
+def test_a_gan_of_a_watched_patient(root, caught):
+    watched = ct(who(root).watch)
+    edit_model(root / MODEL, lambda config: config["patients"].append(watched))
+    caught(MODEL, f"patient {watched} in its training", "only patients who train the GAN")
+
+
+def test_a_gan_of_nobody(root, caught):
+    edit_model(root / MODEL, lambda config: config["patients"].clear())
+    caught(MODEL, "no patient")
+
+
+def test_a_gan_under_another_seed(root, caught):
+    edit_model(root / MODEL, lambda config: config.update(seed=1))
+    caught(MODEL, "found seed 1, expected 0")
+
+
+def test_a_gan_that_did_not_leave_its_fold_out(root, caught):
+    (root / FOLD0).unlink()
+    train_method(root / "slices", "stargan", (root / FOLD0).parent)
+    caught(FOLD0, ", ".join(sorted(who(root).folds[0])), "fold0")
+
+
+def test_a_gan_without_a_fold_that_there_is_not(root, caught):
+    (root / "gan/stargan/all/seed0/fold2").mkdir()
+    os.link(root / FOLD0, root / "gan/stargan/all/seed0/fold2/model.pt")
+    caught("fold2/model.pt", "found fold2, expected one of the 2")
+
+
+def test_a_model_where_none_is(root, caught):
+    os.link(root / MODEL, root / "gan/model.pt")
+    caught("gan/model.pt", "none here")
+
+
+def test_a_network_to_start_from_that_is_not_there(root, caught):
+    edit_model(root / MODEL, lambda config: config["pretrained"].update(segmentor="0" * 64))
+    caught(MODEL, "no such model", "segmentor")
+
+
+def test_a_network_to_start_from_that_saw_a_test_patient(root, caught):
+    test = ct(who(root).test)
+    network = root / MODEL.replace("model.pt", "segmentor/model.pt")
+    network.parent.mkdir()
+    os.link(root / MODEL, network)
+    edit_model(network, lambda config: config["patients"].append(test))
+    edit_model(root / MODEL, lambda config: config["pretrained"].update(segmentor=sha256(network)))
+    caught(MODEL, f"test patient {test} in its training")
+
+
+def test_a_start_from_the_network_of_all_folds(root, caught):
+    network = root / MODEL.replace("model.pt", "segmentor/model.pt")
+    network.parent.mkdir()
+    os.link(root / MODEL, network)
+    edit_model(network, lambda config: config.update(patients=config["patients"][:0] or who(root).folds[1][:1]))
+    edit_model(root / FOLD0, lambda config: config["pretrained"].update(segmentor=sha256(network)))
+    caught(FOLD0, f"a start from {network}", "its own segmentor")
+
+
+def test_a_gan_of_the_segmenters_patients_is_caught_where_they_are_to_be_disjoint(root):
+    before = who(root)
+    edit_config(root, gan_patients="disjoint", crossfit=0)
+    edit_json(
+        root / "splits.json", lambda found: found.update(train=before.train[-1:], gan=before.train[:-1], folds=[])
+    )
+    found = found_by(root)
+    assert found["patients"] == found["configuration"] == []
+    shared, moved = before.train[-1], ct(before.train[:-1])
+    expected = f"{root / MODEL}: found patient {shared} in its training, expected only patients who train the GAN"
+    assert expected in found["translators"]
+    assert any(
+        f"case {moved} of patient {moved}, expected patients who train the seg" in line for line in found["datasets"]
+    )

@@ -1,0 +1,120 @@
+"""What the rule that audits the run reads."""
+
+
+def audited_slices(wildcards):
+    """Every cache of slices that a network is trained on."""
+    own = [row for row in ROWS if row.segmenter not in (BY_NNUNET, *TRANSLATORS)]
+    return [
+        *(f"results/{split}/slices/slices.json" for split in SPLITS if TRANSLATORS),
+        *(
+            f"results/{split}/enriched/{modality}/{row.channels(seed)}/slices.json"
+            for split in SPLITS
+            for modality in MODALITIES
+            for seed in config["seeds"]
+            for row in own
+        ),
+    ]
+
+
+def audited_models(wildcards):
+    """Every model of a method, with the networks that it started from."""
+    translating = [
+        Path(path)
+        for split in SPLITS
+        for name in TRANSLATORS
+        for seed in config["seeds"]
+        for fit in ("all", *FOLDS)
+        for path in translating_models(split, name, seed, fit)
+    ]
+    networks = [
+        path.with_name(network) / path.name
+        for path in translating
+        for network in pretrained_by(path.parts[path.parts.index("gan") + 1])
+    ]
+    segmenting = [
+        f"results/{split}/segmenters/{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/model.pt"
+        for split in SPLITS
+        for modality in MODALITIES
+        for seed in config["seeds"]
+        for row in ROWS
+        if row.segmenter not in (BY_NNUNET, *TRANSLATORS)
+    ]
+    return [*map(str, translating), *map(str, networks), *segmenting]
+
+
+def audited_indexes(wildcards):
+    """Every index of synthetic channels and of further cases."""
+    controls = [
+        f"results/{RUN}/synthetic/{row.name}/index.csv"
+        for row in ROWS
+        if row.name in KINDS
+    ]
+    folders = [
+        f"results/{split}/synthetic/{name}/seed{seed}"
+        for split in SPLITS
+        for name in TRANSLATORS
+        for seed in config["seeds"]
+    ]
+    others = [
+        test for test in fits_of_tests() if FOLDS and test != config["crossfit_test"]
+    ]
+    cases = [
+        f"results/{split}/cases/{row.translator}/{modality}/seed{seed}/index.csv"
+        for split in SPLITS
+        for modality in MODALITIES
+        for seed in config["seeds"]
+        for row in ROWS
+        if row.use == "cases" and row.full
+    ]
+    return [
+        *controls,
+        *(
+            f"{folder}{test}/index.csv"
+            for folder in folders
+            for test in ("", *(f"-test-{name}" for name in others))
+        ),
+        *cases,
+    ]
+
+
+def audited_nnunet(wildcards):
+    """Every data set of nnU-Net, raw and preprocessed, and every checkpoint."""
+    found = [
+        path
+        for split in SPLITS
+        for seed in config["seeds"]
+        for row in ROWS
+        if row.segmenter == BY_NNUNET
+        for modality in (["pooled"] if row.name == "pooled" else MODALITIES)
+        for folder in [
+            f"results/{split}/nnunet/{modality}/{'single' if row.name == 'pooled' else row.channels(seed)}"
+        ]
+        for path in [
+            f"{folder}/raw/Dataset001_enriched/dataset.json",
+            f"{folder}/preprocessed/Dataset001_enriched/preprocessed.json",
+            *(checkpoint_of(folder, seed, fold) for fold in NNUNET["folds"]),
+        ]
+    ]
+    return list(dict.fromkeys(found))
+
+
+def audited_scores(wildcards):
+    """Every score, and the segmentations behind it."""
+    scores = all_scores(wildcards)
+    predictions = [str(Path(path).parent / "predictions/index.csv") for path in scores]
+    tables = expand("results/{run}/scores/{table}.csv", run=RUN, table=SCORES)
+    translations = [
+        f"results/{split}/translations/{folder}/{modality}/index.csv"
+        for split in SPLITS
+        for seed in config["seeds"]
+        for folder in [
+            *(
+                f"{name}/seed{seed}/{test}"
+                for name in TRANSLATORS
+                for test in fits_of_tests()
+            ),
+            *([f"copy/seed{seed}"] if TRANSLATORS else []),
+        ]
+        for modality in MODALITIES
+    ]
+    return [*scores, *predictions, *tables, *translations]
