@@ -1,0 +1,104 @@
+"""What was tested and what it showed: comparisons as tables, each with words that claim no more than they may."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from enrich.modality import title
+from enrich.report.tables import Cell, Column, Line, Table
+from enrich.statistics import EXPLORATORY, PRIMARY
+from enrich.tables.metrics import METRIC
+
+NAMES = {PRIMARY: "Primary comparisons, fixed by the config", EXPLORATORY: "Exploratory comparisons"}
+NONE = "no difference shown"
+NOTES = [
+    "Difference: mean over patients of method − reference, each patient’s scores averaged over seeds first. 95 %"
+    " interval: bootstrap over patients, too narrow with few. Effect: matched-pairs rank-biserial correlation, −1 to 1."
+    " p: two-sided Wilcoxon signed-rank test. Smallest p: what so many patients could give at best. Left out: patients"
+    " for whom either score is undefined.",
+]
+
+
+def tables_of(comparisons: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, Table]:
+    """Return a table for each family that has comparisons."""
+    return {
+        family: _table(family, comparisons[comparisons["family"] == family], titles)
+        for family in NAMES
+        if (comparisons["family"] == family).any()
+    }
+
+
+def summary(comparisons: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    """Say what the primary comparisons showed, method by method."""
+    family = comparisons[comparisons["family"] == PRIMARY]
+    if family.empty:
+        return "Nothing was tested."
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for row in family.to_dict("records"):
+        found.setdefault((row["method"], row["metric"], reading(row)), []).append(title(row["modality"]))
+    reference = titles.get(family["reference"].iloc[0], family["reference"].iloc[0])
+    parts = [
+        f"{titles.get(method, method)}: {said}{'' if said == NONE else f' than {reference}'} in"
+        f" {METRIC[metric].name.removesuffix(' (%)')} on {', '.join(modalities)}"
+        for (method, metric, said), modalities in found.items()
+    ]
+    return f"{'; '.join(parts)}."
+
+
+def reading(row: dict[Hashable, Any]) -> str:
+    """Say what one comparison shows."""
+    if row["family"] != PRIMARY:
+        return "exploratory: not tested for significance"
+    if not row["significant"]:
+        return NONE
+    return "significantly better" if _better(row) else "significantly worse"
+
+
+def _better(row: dict[Hashable, Any]) -> bool:
+    return bool((row["effect"] > 0) == bool(METRIC[row["metric"]].higher))
+
+
+def _table(family: str, comparisons: pd.DataFrame, titles: Mapping[str, str]) -> Table:
+    columns = [Column(name) for name in ("Method", "Modality", "Metric", "Reading")]
+    columns += [
+        Column(name, numeric=True)
+        for name in ("Difference", "95 % interval", "Effect", "p", "p (Holm)", "Smallest p", "Patients", "Left out")
+        if family == PRIMARY or name != "p (Holm)"
+    ]
+    columns.append(Column("Compared with"))
+    lines = [Line(_cells(row, titles)) for row in comparisons.to_dict("records")]
+    return Table(f"comparisons-{family}", NAMES[family], columns, lines, NOTES)
+
+
+def _cells(row: dict[Hashable, Any], titles: Mapping[str, str]) -> list[Cell]:
+    metric, low, high = METRIC[row["metric"]], row["low"], row["high"]
+    method, reference = (titles.get(row[key], row[key]) for key in ("method", "reference"))
+    texts = [method, title(row["modality"]), metric.name, reading(row)]
+    interval = Cell()
+    if pd.notna(low) and pd.notna(high):
+        interval = Cell(f"{_signed(low, metric.decimals)} to {_signed(high, metric.decimals)}", high - low)
+    corrected = [_p(row["p_holm"])] if row["family"] == PRIMARY else []
+    return [
+        *(Cell(text, text.casefold()) for text in texts),
+        _cell(row["difference"], metric.decimals),
+        interval,
+        _cell(row["effect"], 2),
+        _p(row["p"]),
+        *corrected,
+        _p(row["smallest_p"]),
+        *(Cell(str(row[key]), row[key]) for key in ("n", "left_out")),
+        Cell(reference, reference.casefold()),
+    ]
+
+
+def _signed(value: float, decimals: int) -> str:
+    return f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def _cell(value: float, decimals: int) -> Cell:
+    return Cell() if pd.isna(value) else Cell(_signed(value, decimals), float(value))
+
+
+def _p(value: float) -> Cell:
+    return Cell() if pd.isna(value) else Cell("< 0.0001" if value < 1e-4 else f"{value:.2g}", float(value))

@@ -1,0 +1,175 @@
+"""The test scans of a run with all that was made of them, read from their files as axial slices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from enrich import index, splits, volume
+from enrich.axial import AXIAL, to_axial
+from enrich.intensity import Intensity
+from enrich.rows import CONTROLS
+from enrich.volume import Volume
+from gan.errors import InputError
+
+Planes = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TestScan:
+    """A labelled test scan.
+
+    Attributes:
+        row: its row of `scans.csv`.
+        split: the folder of the split in which its patient tests.
+        grid: the scan on its own grid.
+        axial: the same, axial, between black 0 and white 1.
+        reference: the target, (Z, Y, X), axial.
+    """
+
+    row: pd.Series[Any]
+    split: Path
+    grid: Volume
+    axial: Volume
+    reference: Mask
+
+
+class Volumes:
+    """The files of a run: scans, synthetic scans and predictions."""
+
+    def __init__(
+        self,
+        scans: Path,
+        splits_of_run: Sequence[Path],
+        synthetic: Sequence[tuple[str, Path]],
+        predictions: Sequence[tuple[tuple[str, str], Path]],
+        intensity: Intensity,
+    ) -> None:
+        """Read the indexes.
+
+        Args:
+            scans: `scans.csv`.
+            splits_of_run: `splits.json`: one, or one for each outer fold.
+            synthetic: name and `index.csv`, which lies in the folder of its split; a name once for each split. A
+                control, which no split changes, may lie elsewhere and is everybody's.
+            predictions: (method, modality) and `index.csv`; the same once for each split.
+            intensity: how real scans are shown.
+
+        Raises:
+            InputError: an unreadable index, one of synthetic scans outside the folder of every split, or a scan that a
+                method segmented twice.
+        """
+        self.intensity = intensity
+        self._scans_csv = scans
+        self._scans = index.read(scans, index.SCANS)
+        self._real = {(scans.parent / row["image"]).resolve(): row for _, row in self._scans.iterrows()}
+        self._split_of = {patient: path.parent for path in splits_of_run for patient in splits.read(path).test}
+        self._synthetic: dict[tuple[str, Path], tuple[Path, pd.DataFrame]] = {}
+        for name, path in synthetic:
+            everywhere = [one.parent for one in splits_of_run]
+            folders = [folder for folder in everywhere if folder in path.parents]
+            if not folders and name not in CONTROLS:
+                raise InputError(path, "a folder of no split", " or ".join(map(str, everywhere)))
+            rows = index.read(path, index.SYNTHETIC)
+            self._synthetic |= {(name, folder): (path, rows) for folder in folders or everywhere}
+        self._predictions: dict[tuple[str, str, str], tuple[Path, str, str]] = {}
+        for (method, modality), path in predictions:
+            for _, row in index.read(path, index.PREDICTIONS).iterrows():
+                key = method, modality, row["case"]
+                if key in self._predictions:
+                    raise InputError(path, f"{' '.join(key)} again", "each test scan once")
+                self._predictions[key] = path, row["image"], row["sha256"]
+
+    def test_rows(self) -> pd.DataFrame:
+        """Return the rows of `scans.csv` of the labelled test scans, by patient, case and modality."""
+        labelled = self._scans[self._scans["patient"].isin(list(self._split_of)) & (self._scans["label"] != "")]
+        return labelled.sort_values(["patient", "case", "modality"])
+
+    def read(self, row: pd.Series[Any]) -> TestScan:
+        """Read a labelled test scan."""
+        image, label = (index.file_of(self._scans_csv, row[name], row[f"{name}_sha256"]) for name in ("image", "label"))
+        grid = volume.read(image)
+        reference = volume.reorient(volume.read(label), AXIAL).array > 0
+        return TestScan(row, self._split_of[row["patient"]], grid, self._grey(grid, row, image), reference)
+
+    def truth(self, scan: TestScan, modality: str) -> Planes | None:
+        """Return the same case in another modality, (Z, Y, X) from 0 to 1, if there is one aligned voxel by voxel."""
+        rows = self._scans[(self._scans["case"] == scan.row["case"]) & (self._scans["modality"] == modality)]
+        for _, row in rows.iterrows():
+            path = index.file_of(self._scans_csv, row["image"], row["image_sha256"])
+            found = volume.read(path)
+            if volume.same_grid(found, scan.grid):
+                return self._grey(found, row, path).array
+        return None
+
+    def targets(self, name: str, scan: TestScan) -> list[str]:
+        """Return the modalities that a scan is translated to by `name`, in the order of the index."""
+        _, rows = self._synthetic.get((name, scan.split), (None, None))
+        return [] if rows is None else list(_of(rows, scan)["target"])
+
+    def synthetic(self, name: str, scan: TestScan, target: str) -> Planes:
+        """Return a scan in modality `target` by `name`, (Z, Y, X) from 0 to 1, axial.
+
+        A synthetic scan is shown over the range that its sidecar says, a real one as all real scans are, an empty one
+        black.
+
+        Raises:
+            InputError: the index lacks it, the file is another one, its grid is not the scan's, or it has no sidecar.
+        """
+        path, rows = self._synthetic[name, scan.split]
+        wanted = _of(rows, scan)
+        wanted = wanted[wanted["target"] == target]
+        if len(wanted) != 1:
+            expected = f"{scan.row['case']} from {scan.row['modality']} to {target} once"
+            raise InputError(path, f"{len(wanted)} images", expected)
+        file = index.file_of(path, *wanted.iloc[0][["image", "sha256"]])
+        found = volume.read(file)
+        volume.require_same_grid(file, found, scan.grid)
+        if (real := self._real.get(file.resolve())) is not None:
+            return self._grey(found, real, file).array
+        voxels = volume.reorient(found, AXIAL).array.astype(np.float32)
+        if not voxels.any():
+            return voxels
+        low, high = _range_of(file)
+        grey: Planes = np.clip((voxels - low) / (high - low), 0, 1)
+        return grey
+
+    def prediction(self, method: str, scan: TestScan) -> Mask | None:
+        """Return what a method segmented, (Z, Y, X), axial; None where it segmented no such scan.
+
+        Raises:
+            InputError: the file is another one, or its grid is not the scan's.
+        """
+        found = self._predictions.get((method, scan.row["modality"], scan.row["case"]))
+        if found is None:
+            return None
+        file = index.file_of(*found)
+        mask = volume.read(file)
+        volume.require_same_grid(file, mask, scan.grid)
+        return volume.reorient(mask, AXIAL).array > 0
+
+    def _grey(self, scan: Volume, row: pd.Series[Any], path: Path) -> Volume:
+        axial, _ = to_axial(scan, row, self.intensity, path)
+        return axial.with_array((axial.array + 1) / 2)
+
+
+def _of(rows: pd.DataFrame, scan: TestScan) -> pd.DataFrame:
+    found: pd.DataFrame = rows[(rows["case"] == scan.row["case"]) & (rows["source"] == scan.row["modality"])]
+    return found
+
+
+def _range_of(image: Path) -> tuple[float, float]:
+    sidecar = image.with_name(image.name.replace(".nii.gz", ".json"))
+    try:
+        low, high = json.loads(sidecar.read_text())["range"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(sidecar, "no readable range", "the sidecar of a synthetic scan") from error
+    return low, high

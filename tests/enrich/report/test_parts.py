@@ -1,0 +1,171 @@
+"""The parts of the report by themselves."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from enrich.report import curves, pictures, tables
+from enrich.report.comparisons import reading, summary
+from enrich.report.distributions import distributions
+from enrich.report.facts import commit
+from enrich.report.slider import slices_through
+from enrich.score import METRICS
+from enrich.volume import Volume
+from gan.errors import InputError
+from tests.enrich.report.run_tree import pixels
+
+
+@pytest.mark.parametrize(
+    ("difference", "colour"), [(0, [26, 9, 5]), (pictures.DIFFERENCE_LIMIT, [255, 173, 173]), (-9, [158, 176, 255])]
+)
+def test_a_difference_is_dark_where_there_is_none(difference, colour):
+    found = pixels(pictures.difference_picture(np.full((8, 8), difference, float), pictures.Size(8, 8)))
+    assert np.abs(found[4, 4].astype(int) - colour).max() < 12  # the ends and the middle of matplotlib's berlin
+
+
+def test_an_outline_runs_along_the_edges_of_the_mask():
+    mask = np.zeros((4, 8), bool)
+    mask[1:3, 2:6] = True  # rows 1 and 2, columns 2 to 5: from 1 to 3 and from 2 to 6 in pixels
+    numbers = [float(value) for value in re.findall(r"[\d.]+", pictures.outline(mask, pictures.Size(80, 40)))]
+    assert (min(numbers[::2]), max(numbers[::2])) == pytest.approx((20, 60), abs=0.5)
+    assert (min(numbers[1::2]), max(numbers[1::2])) == pytest.approx((10, 30), abs=0.5)
+    assert pictures.outline(np.zeros((4, 8), bool), pictures.Size(80, 40)) == ""
+    assert pictures.outline(np.ones((4, 8), bool), pictures.Size(80, 40)).startswith("M")
+
+
+def test_pictures_have_square_pixels_and_are_never_enlarged():
+    grid = Volume(np.zeros((2, 100, 50), np.uint8), (1.0, 2.0, 5.0))  # 200 mm high, 50 mm wide
+    assert pictures.size_of(grid, 1000) == pictures.Size(50, 200)
+    assert pictures.size_of(grid, 100) == pictures.Size(25, 100)
+
+
+def test_slices_go_through_the_target():
+    mask = np.zeros((20, 2, 2), bool)
+    mask[5:10] = True
+    assert slices_through(mask, 7) == [4, 5, 6, 7, 8, 9, 10]
+    assert slices_through(mask, 3) == [4, 7, 10]
+    assert slices_through(mask, 1) == [7]
+    assert slices_through(np.zeros((20, 2, 2), bool), 2) == [0, 19]
+
+
+ROW = {"family": "primary", "method": "targan", "metric": "ravd_percent", "modality": "ct", "reference": "single"}
+
+
+@pytest.mark.parametrize(
+    ("family", "significant", "effect", "said"),
+    [
+        ("primary", True, -1.0, "significantly better"),  # less RAVD
+        ("primary", True, 1.0, "significantly worse"),
+        ("primary", False, -1.0, "no difference shown"),
+        ("exploratory", False, -1.0, "exploratory: not tested for significance"),
+    ],
+)
+def test_only_what_is_significant_is_called_better(family, significant, effect, said):
+    row = ROW | {"family": family, "significant": significant, "effect": effect}
+    assert reading(row) == said
+    if family == "primary":
+        than = " than Single" if significant else ""
+        found = summary(pd.DataFrame([row]), {"targan": "TarGAN", "single": "Single"})
+        assert found == f"TarGAN: {said}{than} in RAVD on CT."
+
+
+PRINTED = r"""| Method | DICE (%) ↑ CT | Note |
+| --- | ---: | --- |
+| *Controls* |  |  |
+| Single | 93.00 ± 1.00 | a \| b |
+| *Published (Chen et al. 2021)* |  |  |
+| Star\_GAN | **−1,234.5 ± 2.00 \[0.10\]**\* |  |
+| Zero | – | † |
+
+Caption with 2 \* 3.
+
+A note.
+
+| A |
+| ---: |
+| ∞ |
+
+Other caption.
+"""
+
+
+def test_tables_are_read_as_they_are_printed(tmp_path):
+    path = tmp_path / "segmentation.md"
+    path.write_text(PRINTED)
+    first, second = tables.read_tables(path)
+    assert (first.name, second.name) == ("segmentation", "segmentation-2")
+    assert (first.caption, first.notes, second.caption, second.notes) == (
+        "Caption with 2 * 3.",
+        ["A note."],
+        "Other caption.",
+        [],
+    )
+    assert [column.numeric for column in first.columns] == [False, True, False]
+    single, star, zero = first.lines
+    assert (single.block, single.published, star.published) == ("Controls", False, True)
+    assert single.cells[2].text == "a | b"
+    assert star.cells[0].text == "Star_GAN"
+    assert star.cells[1] == tables.Cell("−1,234.5 ± 2.00 [0.10]", -1234.5, "*", bold=True)
+    assert zero.cells[1] == tables.Cell("–", None)
+    assert second.lines[0].cells[0].order == float("inf")
+
+
+def test_other_files_than_tables_are_refused(tmp_path):
+    path = tmp_path / "segmentation.md"
+    with pytest.raises(InputError, match="no such file"):
+        tables.read_tables(path)
+    path.write_text("Nothing.")
+    with pytest.raises(InputError, match="no table"):
+        tables.read_tables(path)
+    path.write_text("| A | B |\n| --- | --- |\n| 1 |\n")
+    with pytest.raises(InputError, match="rows of different length"):
+        tables.read_tables(path)
+
+
+def test_an_epoch_that_was_trained_twice_counts_once(tmp_path):
+    for fold, dice in (("0", 0.5), ("1", 0.7)):
+        folder = tmp_path / f"results/Dataset001_enriched/model/fold_{fold}"
+        folder.mkdir(parents=True)
+        text = "2026: Epoch 0\n2026: train_loss -0.1\nPseudo dice [np.float32(0.1)]\n"
+        (folder / "training_log_1.txt").write_text(text)
+        text = f"2026: Epoch 0 \n2026: train_loss nan\nPseudo dice [np.float32({dice})]\nEpoch time: 3 s\n"
+        (folder / "training_log_2.txt").write_text(text)
+    found = curves._read_nnunet(tmp_path / "predictions" / "index.csv").set_index("quantity")
+    assert found.loc["pseudo Dice", "value"] == pytest.approx(0.6)  # mean over folds of the last
+    assert np.isnan(found.loc["training loss", "value"])
+
+
+def test_long_curves_are_thinned_to_means_and_missing_logs_are_named(tmp_path):
+    lines = [f"{number},critic,penalty,{number % 2}\n" for number in range(1, 3001)]
+    (tmp_path / "log.csv").write_text("".join(["round,player,term,value\n", *lines]))
+    steps, values = curves._thinned(np.arange(3000.0), np.arange(3000) % 2.0)
+    assert len(steps) == len(values) == curves.POINTS
+    assert np.allclose(values, 0.5)
+    models = {"here": tmp_path / "model.pt", "gone": tmp_path / "none" / "model.pt"}
+    (found,) = curves.gan_curves({"TarGAN": models})
+    assert [line.label for line in found.lines] == ["here"]
+    assert found.missing == ["gone"]
+    assert "critic: penalty" in found.panels[0]
+    assert "at the end from 0.5 to 0.5" in found.panels[0]
+
+
+def test_a_patient_is_a_line_between_methods_and_what_is_undefined_is_counted():
+    values = {("single", "a"): 80.0, ("single", "b"): 90.0, ("targan", "a"): 85.0, ("targan", "b"): np.nan}
+    rows = [
+        dict.fromkeys(METRICS, value) | {"patient": patient, "method": method, "modality": "ct", "seed": 0, "note": ""}
+        for (method, patient), value in values.items()
+    ]
+    dice, ravd = distributions(pd.DataFrame(rows), ["ct"], {"single": "Single", "targan": "TarGAN"})
+    assert (dice.heading, ravd.heading) == ("DICE (%) on CT", "RAVD (%) on CT")
+    assert (dice.undefined, dice.count) == (1, 4)
+    assert re.findall("<title>(.*?)</title>", dice.plot) == ["a", "b"]
+    label = re.search('aria-label="(.*?)"', dice.plot)[1]
+    assert label == "DICE (%) on CT, 2 patients. Medians: Single 85.0, TarGAN 85.0."
+    assert "higher is better" in dice.plot
+    assert "logarithmic above 10" in ravd.plot
+
+
+def test_a_folder_outside_git_has_no_commit(tmp_path):
+    assert commit(tmp_path) is None

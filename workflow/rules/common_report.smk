@@ -1,0 +1,71 @@
+"""What the rule that writes the report reads."""
+
+
+def tables_of_report(wildcards):
+    """The tables that the report shows, as printed, in order."""
+    return [
+        f"results/{RUN}/tables/{table}.md" for table in TABLES if table != "comparisons"
+    ]
+
+
+def figures_of_report(wildcards):
+    """The figures that the report shows as they are: those that it does not draw itself."""
+    return [
+        f"results/{RUN}/figures/{figure}.png"
+        for figure in FIGURES
+        if figure == "label_budget"
+    ]
+
+
+def synthetic_of_report():
+    """Name and index of the synthetic channels: every split's translators under the first seed, and the controls."""
+    seed = config["seeds"][0]
+    made = [
+        (name, index_of(split, f"{name}-seed{seed}"))
+        for split in SPLITS
+        for name in TRANSLATORS
+    ]
+    return made + [
+        (kind, index_of(RUN, kind)) for kind in KINDS if kind in config["controls"]
+    ]
+
+
+def predictions_of_report():
+    """Row and modality, and index, of the segmentations of all that there is: of every split under the first seed."""
+    seed = config["seeds"][0]
+    folders = {
+        row.name: "" if row.segmenter == BY_NNUNET else "segmenters/" for row in ROWS
+    }
+    return [
+        (
+            f"{row.name}/{modality}",
+            f"results/{split}/{folders[row.name]}{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/predictions/index.csv",
+        )
+        for split in SPLITS
+        for modality in MODALITIES
+        for row in ROWS
+        if row.full
+    ]
+
+
+def models_of_report():
+    """Every translator's models, whose logs lie beside them."""
+    whole = ["all"] if config["crossfit_test"] == "all" or not FOLDS else []
+    return [
+        path
+        for split in SPLITS
+        for name in TRANSLATORS
+        for seed in config["seeds"]
+        for fit in [*whole, *FOLDS]
+        for path in translating_models(split, name, seed, fit)
+    ]
+
+
+def sources_of_report():
+    """What the report runs, and the template, style and script of its page."""
+    page = [
+        path
+        for path in Path("enrich", "report").rglob("*")
+        if path.suffix in {".css", ".j2", ".js"}
+    ]
+    return [*sources("enrich.report.__main__"), *sorted(page)]
