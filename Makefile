@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: demo test check
 demo: .venv/installed
 	snakemake --cores $(CORES) all
-	@echo "The table: results/phantom/tables/segmentation.md (.csv, .tex); the figures: results/phantom/figures"
+	@echo "The report: results/phantom/report/index.html; its tables: results/phantom/tables"
 
 test: check
 	pytest

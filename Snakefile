@@ -14,7 +14,11 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/gan.smk"
 include: "workflow/rules/nnunet.smk"
 include: "workflow/rules/segmenters.smk"
+include: "workflow/rules/translation.smk"
 include: "workflow/rules/results.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/audit.smk"
+include: "workflow/rules/report.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -23,13 +27,15 @@ report: "workflow/report/workflow.rst"
 localrules:
     all,
     figures,
+    tables,
 
 
 rule all:
     """Every table and figure of the run."""
     default_target: True
     input:
-        expand(rules.tables.output, run=RUN),
+        rules.tables.input,
+        expand(rules.html_report.output, run=RUN),
         rules.figures.input,
 
 

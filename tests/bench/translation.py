@@ -1,10 +1,10 @@
 """How well each method translates where the truth is known: `python -m tests.bench.translation --output FOLDER`.
 
 Procedural heads in BraTS's layout, prepared, split, sliced, translated and segmented by the pipeline's own programs.
-Every method is shown the same number of training slices, shared equally between the trainings that cover all
-directions. What is finished in FOLDER is not done again, so that `--methods` may be run a few at a time; the table
-(translation.md), all scores (scores.csv) and a test slice through all methods (translation.png) are made in the end of
-whatever is there.
+Every method translates the same number of training slices in every direction, from one modality to another: what a
+method asks for in the slice's own modality does not count. What is finished in FOLDER is not done again, so that
+`--methods` may be run a few at a time; the table (translation.md), all scores (scores.csv) and a test slice through all
+methods (translation.png) are made in the end of whatever is there.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from enrich import index, splits, volume
 from enrich.axial import AXIAL, to_axial
 from enrich.intensity import Intensity, stored_as_images
 from enrich.metrics.segmentation import dice_percent
-from gan.batch import Slices
+from gan.batch import Draw, Slices
 from gan.cost import cost
 from gan.files import publish
 from gan.methods import METHODS
@@ -41,7 +41,7 @@ SPLIT = {"train": 0.75, "watch": 1, "seed": 0}
 TARGET = "whole_tumour"
 INTENSITY = Intensity()
 
-SHOWN = 6000  # slices
+SHOWN = 3000  # slices of each direction, to be translated to the other modality
 FASTER = 4  # times the published learning rates, for a training so short
 COMMON: dict[str, Any] = {"width": 16, "batch_size": 4, "log_every": 25, "samples_every": 10**9}
 SMALLER = {"downs": 6}  # for 64 pixels
@@ -99,7 +99,7 @@ def write_data(folder: Path) -> None:
     run("enrich.phantom", layout="brats", settings=json.dumps(PHANTOM), output=folder / "raw/phantom.json")
     known = {"reader": "brats", "release": "2021", "modalities": MODALITIES, "target": TARGET}
     run("enrich.prepare", **known, folder=folder / "raw", output=scans)
-    run("enrich.splits", scans=scans, settings=json.dumps(SPLIT), output=split)
+    run("enrich.splits", scans=scans, design=json.dumps({"split": SPLIT}), output=split)
     grid = {"modalities": MODALITIES, "image_size": SIZE, "intensity": intensity}
     run("enrich.slices", **grid, scans=scans, splits=split, output=folder / "slices/index.csv")
     rows = index.read(scans, index.SCANS)
@@ -117,21 +117,30 @@ def read_tests(folder: Path) -> dict[tuple[str, str], Scan]:
     return scans
 
 
-def entry(name: str, trainings: int) -> dict[str, Any]:
+def rounds(name: str, directions: int, modalities: int) -> int:
+    """Return the rounds of a training in which every one of `directions` between `modalities` is shown its slices."""
+    size = COMMON["batch_size"]
+    moved = 1.0
+    if METHODS[name].draw is Draw.ANY:  # a permutation of the batch's modalities, which leaves some as they are
+        moved = (1 - 1 / size) * (1 - 1 / modalities)
+    return round(SHOWN * directions / moved / size)
+
+
+def entry(name: str, directions: int, modalities: int) -> dict[str, Any]:
     """Return the settings of one of a method's trainings, as a config would give them."""
     paper = METHODS[name].paper
     rates = {key: FASTER * value for key, value in vars(paper).items() if key.endswith("learning_rate")}
     average = {"ema_decay": AVERAGE} if paper.ema_decay else {}
     settings = COMMON | rates | average | OWN.get(name, {})
-    rounds = SHOWN // trainings // settings["batch_size"]
-    return settings | {"rounds": rounds, "checkpoint_every": rounds}
+    length = rounds(name, directions, modalities)
+    return settings | {"rounds": length, "checkpoint_every": length}
 
 
 def train(name: str, folder: Path) -> list[Path]:
     """Train a method for every direction; return its models."""
-    trainings = METHODS[name].scope.trainings(MODALITIES)
-    models = []
-    for training, modalities in trainings.items():
+    scope, models = METHODS[name].scope, []
+    for training, modalities in scope.trainings(MODALITIES).items():
+        size = (len(scope.directions(modalities)), len(modalities))
         output = folder / "gan" / name / training
         models.append(output / "model.pt")
         if models[-1].exists():
@@ -139,27 +148,27 @@ def train(name: str, folder: Path) -> list[Path]:
         known = {"slices": folder / "slices", "modalities": modalities}
         start = []
         for network, other in METHODS[name].pretrained.items():
-            settings = json.dumps(entry(other, len(trainings)))
+            settings = json.dumps(entry(other, *size))
             run("gan.train", **known, method=other, settings=settings, output=output / network)
             start.append(f"{network}={output / network / 'model.pt'}")
         more = {"pretrained": start} if start else {}
-        settings = json.dumps(entry(name, len(trainings)))
+        settings = json.dumps(entry(name, *size))
         run("gan.train", **known, **more, method=name, settings=settings, output=output)
     return models
 
 
 def synthesize(name: str, folder: Path) -> None:
     """Translate the test scans and, with a method that segments, segment the real ones."""
-    models, intensity = train(name, folder), json.dumps(INTENSITY.__dict__)
-    known = {"models": models, "intensity": intensity}
+    models, known = train(name, folder), {"intensity": json.dumps(INTENSITY.__dict__)}
+    known |= {"splits": folder / "splits.json"}
     output = folder / "synthetic" / name / "index.csv"
     if METHODS[name].translates and not output.exists():
-        run("enrich.synthesize", **known, scans=folder / "test.csv", output=output)
+        run("enrich.synthesize", **known, fit=["all", *models], scans=folder / "test.csv", output=output)
     for modality in MODALITIES if METHODS[name].segments else ():
         output = folder / "segmented" / name / modality / "index.csv"
         if not output.exists():
-            known |= {"scans": folder / "scans.csv", "splits": folder / "splits.json", "modalities": MODALITIES}
-            run("enrich.segment", **known, modality=modality, output=output)
+            known |= {"scans": folder / "scans.csv", "modalities": MODALITIES}
+            run("enrich.segment", **known, models=models, modality=modality, output=output)
 
 
 def translations(name: str, folder: Path, tests: dict[tuple[str, str], Scan]) -> dict[tuple[str, str, str], Array]:
@@ -248,9 +257,10 @@ def budget(name: str) -> tuple[str, str]:
     """Return how a method was trained, and with how many multiply-adds."""
     kind = METHODS[name]
     trainings = kind.scope.trainings(MODALITIES)
-    settings = resolve(kind.paper, kind.official, entry(name, len(trainings)), name)
-    modalities = len(next(iter(trainings.values())))
-    adds = cost(kind, modalities, SIZE, settings).multiply_adds * settings.total_rounds(0) * len(trainings)
+    modalities = next(iter(trainings.values()))
+    one = entry(name, len(kind.scope.directions(modalities)), len(modalities))
+    settings = resolve(kind.paper, kind.official, one, name)
+    adds = cost(kind, len(modalities), SIZE, settings).multiply_adds * settings.total_rounds(0) * len(trainings)
     times = f"{len(trainings)} × " if len(trainings) > 1 else ""
     return f"{times}{settings.total_rounds(0)} × {settings.batch_size}", f"{adds / 1e12:.0f}"
 
