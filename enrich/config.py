@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -84,8 +84,9 @@ def _check_together(config: Config, source: Path) -> None:
         raise InputError(f"{source}: split", split, "a CSV file, or how to draw a split")
     if config["outer_folds"] and isinstance(split, str):
         raise InputError(f"{source}: outer_folds", config["outer_folds"], f"0 beside the split that {split} says")
-    if config["outer_folds"] == 1:
-        raise InputError(f"{source}: outer_folds", 1, "at least 2, or 0 for one split")
+    for key in ("outer_folds", "crossfit"):
+        if config[key] == 1:
+            raise InputError(f"{source}: {key}", 1, "at least 2, or 0 for none")
     if config["crossfit"] and config["gan_patients"] == "disjoint":
         expected = "one of the two: a GAN of other patients saw none of the segmenter's"
         raise InputError(f"{source}: crossfit", "it beside gan_patients: disjoint", expected)
@@ -125,6 +126,10 @@ def _check_method(where: str, method: str, entry: Config, config: Config) -> Non
     if "downs" in rules and config["image_size"] % 2 ** value("downs"):
         expected = f"at most {(config['image_size'] & -config['image_size']).bit_length() - 1} for image_size"
         raise InputError(f"{where}.downs", value("downs"), f"{expected} {config['image_size']}")
+    apart = config["crossfit"] or config["gan_patients"] == "disjoint"
+    if entry.get("patience") and apart:
+        expected = "none beside crossfit or disjoint patients: those who are watched would choose their own GAN"
+        raise InputError(f"{where}.patience", entry["patience"], expected)
     if entry.get("patience") and isinstance(config["split"], dict) and not config["split"]["watch"]:
         raise InputError(f"{where}.patience", entry["patience"], "none, or somebody to watch: split.watch")
 
@@ -153,15 +158,17 @@ def facts(method: str) -> Config:
     return cast(Config, schema()["$defs"][method]["facts"])
 
 
-def changes(config: Config, recorded: Config) -> Iterator[tuple[str, object, object]]:
+def changes(
+    config: Config, recorded: Config, ignored: Collection[str] = NOT_COMPARED
+) -> Iterator[tuple[str, object, object]]:
     """Yield (key, recorded value, new value) wherever a config would remake what a recorded one made.
 
     Methods, controls and seeds that come or go leave the results of the others as they are, and neither `threads` nor
-    `overwrite` describes a result.
+    `overwrite` describes a result: these keys are `ignored`, and of methods those compared that both have.
     """
     common = config["methods"].keys() & recorded["methods"].keys()
     before, after = (
-        _flat({key: value for key, value in one.items() if key not in NOT_COMPARED})
+        _flat({key: value for key, value in one.items() if key not in {*ignored, "methods"}})
         | _flat({name: one["methods"][name] for name in common}, "methods.")
         for one in (recorded, config)
     )

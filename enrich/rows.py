@@ -124,6 +124,10 @@ def compared(config: Config, found: Sequence[Row]) -> list[str]:
         for name in names:
             if name not in full:
                 raise InputError(f"statistics.{key}", name, f"one of {', '.join(full)}")
+    names = {row.name for row in found}
+    for row in found:
+        if row.label_percent < 100 and f"{asked['reference']}@labels{row.label_percent}" not in names:
+            raise InputError("statistics.reference", asked["reference"], "single, beside label_fractions")
     return [name for name in asked["methods"] or tested if name != asked["reference"]]
 
 

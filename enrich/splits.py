@@ -93,7 +93,6 @@ def draw_outer(modalities_of: ModalitiesOf, folds: int, number: int, watch: int,
             found = f"{len(rest)} patients beside {len(test)} who test, {watch} of them watched"
             expected = "at least one to train unwatched"
             raise InputError(f"outer_folds, patients with {' and '.join(modalities)}", found, expected)
-        # another patient in every fold: the order, turned
         turned = [*rest[number % len(rest) :], *rest[: number % len(rest)]]
         splits.watch.extend(turned[:watch])
         splits.train.extend(turned[watch:])

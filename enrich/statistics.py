@@ -190,7 +190,10 @@ def power(comparisons: pd.DataFrame, alpha: float) -> str:
         others = dissenters(number, m, alpha)
         if others >= 0:
             exempt = f" but at most {others}, of the least differences," if others else ""
-            parts.append(f"{found}: a difference is significant by itself only if all patients{exempt} lie on one side")
+            parts.append(
+                f"{found}: a difference is significant by itself only if all patients{exempt} lie on one side"
+                " (those without any difference aside)"
+            )
         elif group["possible"].any():
             parts.append(f"{found}: a difference can be significant only together with others of the family")
         else:

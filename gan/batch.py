@@ -123,7 +123,7 @@ class Slices:
         if watched_train:
             everything["set"] = "train"
         if held_out is not None:
-            if held_out not in set(everything.get("fold", ())):
+            if held_out not in set(everything["fold"]):
                 raise InputError(folder / "index.csv", f"no fold {held_out}", "a fold of cross-fitting")
             everything.loc[everything["fold"] == held_out, "set"] = "held out"
         everyone = everything[everything["set"] == "train"]

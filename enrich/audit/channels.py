@@ -58,7 +58,7 @@ def channels_made_as_configured(study: Study) -> Check:
     check = Check("synthetic channels", claim, study.files)
     for split in study.splits:
         controls = study.folder.glob("synthetic/*/index.csv") if split is study.splits[0] else []
-        for path in [*sorted(controls), *sorted(split.folder.glob("synthetic/*/*/**/index.csv"))]:
+        for path in [*sorted(controls), *sorted(split.folder.glob("synthetic/[!.]*/[!.]*/**/index.csv"))]:
             with check.reading():
                 origin = origin_of(path)
                 rows = index.read(path, index.SYNTHETIC if origin.seed is None else index.SYNTHETIC + FIT)

@@ -91,9 +91,9 @@ def within_budget(training: Sequence[Case], fraction: float) -> list[Case]:
 
 def within_share(synthetic: Sequence[Case], fraction: float) -> list[Case]:
     """Return a share of cases, rounded up; those of a smaller share are in every larger one."""
-    order = np.random.default_rng(BUDGET_SEED).permutation(len(synthetic))
-    chosen = sorted(order[: ceil(fraction * len(order) - 1e-9)].tolist())
-    return [synthetic[number] for number in chosen]
+    order = np.random.default_rng(BUDGET_SEED).permutation(sorted(case.name for case in synthetic))
+    chosen = set(order[: ceil(fraction * len(order) - 1e-9)].tolist())
+    return [case for case in synthetic if case.name in chosen]
 
 
 def further_cases(cases_csv: Path, modality: str, real: Sequence[Case], patients: set[str]) -> list[Case]:
@@ -229,7 +229,7 @@ def main() -> None:
     }
     test = [case for case in everyone if case.label and case.patient in sets.test]
     seed = None if arguments.folds == ["all"] else FOLD_SEED
-    further = within_share([case for case in further if case.patient not in beyond], arguments.synthetic_fraction)
+    further = [case for case in within_share(further, arguments.synthetic_fraction) if case.patient not in beyond]
     write(arguments.output.parent, chosen, test, header, seed, further)
 
 

@@ -8,15 +8,21 @@ import pandas as pd
 from enrich.modality import title
 from enrich.report.tables import Cell, Column, Line, Table
 from enrich.statistics import EXPLORATORY, PRIMARY
+from enrich.tables.comparisons import verdict
 from enrich.tables.metrics import METRIC
 
 NAMES = {PRIMARY: "Primary comparisons, fixed by the config", EXPLORATORY: "Exploratory comparisons"}
 NONE = "no difference shown"
+READINGS = {
+    "better": "significantly better",
+    "worse": "significantly worse",
+    "differs": "significantly other (mean and ranks disagree)",
+}
 NOTES = [
     "Difference: mean over patients of method − reference, each patient’s scores averaged over seeds first. 95 %"
-    " interval: bootstrap over patients, too narrow with few. Effect: matched-pairs rank-biserial correlation, −1 to 1."
-    " p: two-sided Wilcoxon signed-rank test. Smallest p: what so many patients could give at best. Left out: patients"
-    " for whom either score is undefined.",
+    " interval: bootstrap over patients, too narrow with few, each by itself. Effect: matched-pairs rank-biserial"
+    " correlation, −1 to 1. p: two-sided Wilcoxon signed-rank test. Smallest p: what so many"
+    " patients could give at best. Left out: patients for whom either score is undefined.",
 ]
 
 
@@ -49,14 +55,10 @@ def summary(comparisons: pd.DataFrame, titles: Mapping[str, str]) -> str:
 def reading(row: dict[Hashable, Any]) -> str:
     """Say what one comparison shows."""
     if row["family"] != PRIMARY:
-        return "exploratory: not tested for significance"
+        return "exploratory: p not corrected, never called significant"
     if not row["significant"]:
         return NONE
-    return "significantly better" if _better(row) else "significantly worse"
-
-
-def _better(row: dict[Hashable, Any]) -> bool:
-    return bool((row["effect"] > 0) == bool(METRIC[row["metric"]].higher))
+    return READINGS[verdict(row)]
 
 
 def _table(family: str, comparisons: pd.DataFrame, titles: Mapping[str, str]) -> Table:

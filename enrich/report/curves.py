@@ -92,7 +92,10 @@ def _read_log(path: Path) -> pd.DataFrame:
 
 def _read_nnunet(predictions: Path) -> pd.DataFrame:
     """Read the mean over folds; an epoch that a resumed training repeats counts once, the last time."""
-    folder = predictions.parent.parent / "results"
+    folder = predictions.parent.parent
+    if folder.parent.name == "pooled":  # trained once for all modalities
+        folder = folder.parents[2] / "pooled" / "single" / folder.name
+    folder = folder / "results"
     rows = [
         (log.parent.name, *value)
         for log in sorted(folder.glob("*/*/fold_*/training_log_*.txt"))

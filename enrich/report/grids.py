@@ -85,8 +85,3 @@ def _direction(volumes: Volumes, scan: TestScan, target: str, translators: Mappi
         panels.append(Panel(text, alt, grey_picture(plane, size), difference))
     mask = outline(scan.reference[number], size)
     return Direction(f"{source} → {title(target)}", where, size, mask, panels, truth is not None)
-
-
-def undrawn(directions: Sequence[Direction]) -> list[str]:
-    """Return the headings of the directions without a truth to subtract."""
-    return [direction.heading for direction in directions if not direction.aligned]

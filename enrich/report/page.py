@@ -111,7 +111,7 @@ def render(page: Page) -> str:
 
 
 def _failures(page: Page) -> Table:
-    titles = {row.name: row.title for row in page.study.rows}
+    titles = page.study.titles
     columns = [Column(name) for name in ("Patient", "Case", "Modality", "Method", "What")]
     lines = [
         Line(

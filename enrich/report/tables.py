@@ -105,7 +105,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _cell(text: str, numeric: bool) -> Cell:
-    found = re.fullmatch(r"(?P<bold>\*\*)?(?P<text>.*?)(?(bold)\*\*)(?P<mark>\\\*|†)?", text)
+    found = re.fullmatch(r"(?P<bold>\*\*)?(?P<text>.*?)(?(bold)\*\*)(?P<mark>\\\*|†|‡)?", text)
     assert found is not None  # noqa: S101
     shown = _plain(found["text"])
     order = number_in(shown) if numeric else shown.casefold()

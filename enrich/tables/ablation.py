@@ -22,7 +22,8 @@ ALL = "all"
 def with_mean(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the S-scores of a summary's translators by target, each followed by its mean over targets, `ALL`.
 
-    Of our own, the deviation over seeds of that mean is not known from the targets' deviations and is left out.
+    A published mean is over the paper's own targets, all of which are to be there. Of our own, the deviation over seeds
+    of that mean is not known from the targets' deviations and is left out.
     """
     parts = []
     for _, own in summary.groupby(["source", "method"], sort=False):
@@ -55,7 +56,11 @@ def layout(study: Study, summary: pd.DataFrame) -> Table:
         "The mean over a target's sources, after the mean over its test patients; in brackets, the standard deviation"
         " over seeds. Mean: over the targets. Bold: the best of its column in this run as printed; no difference is"
         " tested.",
-        *(note for table in published.of(KIND, study.reader, study.structure) for note in table.notes(study.config)),
+        *(
+            note
+            for table in published.of(KIND, study.reader, study.structure, study.modalities)
+            for note in table.notes(study.config)
+        ),
         f"Config sha256 {study.sha256}.",
     ]
     return Table(
@@ -81,8 +86,12 @@ def main() -> None:
     wanted = (
         (ours["metric"] == METRIC_NAME) & (ours["translated_from"] == MEAN) & ours["method"].isin(study.translators)
     )
-    figures = [literature(table, study.modalities) for table in published.of(KIND, study.reader, study.structure)]
+    figures = [
+        literature(table, table.modalities)
+        for table in published.of(KIND, study.reader, study.structure, study.modalities)
+    ]
     summary = with_mean(pd.concat([ours[wanted], *figures]))
+    summary = summary[summary["modality"].isin([*study.modalities, ALL])]
     write(summary, [layout(study, summary)], arguments.output)
 
 

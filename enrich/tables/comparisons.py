@@ -15,6 +15,8 @@ from enrich.tables.metrics import METRIC
 from enrich.tables.study import Study, parser
 from gan.errors import InputError, run
 
+MARKS = {"better": "*", "worse": "†", "differs": "‡"}
+
 
 def read(path: Path) -> pd.DataFrame:
     """Read `tables/comparisons.csv`.
@@ -42,18 +44,26 @@ def describe(study: Study, comparisons: pd.DataFrame) -> str:
         f"* significantly better, † significantly worse than {study.titles[design.reference]}:"
         f" {METRIC[design.metric].name} of the same patients, two-sided Wilcoxon signed-rank test, p ≤ {design.alpha:g}"
         f" after Holm over m = {len(family)} primary comparisons ({family['method'].nunique()} methods ×"
-        f" {family['modality'].nunique()} modalities). What has no mark is no difference that this run has shown; other"
-        " metrics are not tested."
+        f" {family['modality'].nunique()} modalities); ‡ significantly different, but mean and ranks disagree on"
+        " which is better. What has no mark is no difference that this run has shown; other metrics are"
+        " exploratory, their p not corrected and never marked. The test is over patients, given the networks"
+        " that this run trained: it says nothing about other trainings, and patients of one outer fold share theirs."
     )
 
 
 def marks(comparisons: pd.DataFrame) -> dict[tuple[str, str, str], str]:
-    """Return the mark of every significant comparison by (metric, modality, method), by the direction of its effect."""
-    found = {}
-    for row in comparisons[comparisons["significant"]].to_dict("records"):
-        better = (row["effect"] > 0) == METRIC[row["metric"]].higher
-        found[row["metric"], row["modality"], row["method"]] = "*" if better else "†"
-    return found
+    """Return the mark of every significant comparison by (metric, modality, method)."""
+    return {
+        (row["metric"], row["modality"], row["method"]): MARKS[verdict(row)]
+        for row in comparisons[comparisons["significant"]].to_dict("records")
+    }
+
+
+def verdict(row: dict[Hashable, Any]) -> str:
+    """Say on which side a significant difference lies: `differs` where its mean and its effect have two signs."""
+    if row["difference"] * row["effect"] <= 0:
+        return "differs"
+    return "better" if (row["effect"] > 0) == METRIC[row["metric"]].higher else "worse"
 
 
 def layout(study: Study, comparisons: pd.DataFrame) -> list[Table]:
@@ -103,15 +113,17 @@ def _caption(family: str, design: Design, study: Study) -> str:
     shared = (
         "Difference: mean over patients of method − reference, of each patient's mean over seeds, with a bootstrap"
         f" interval (bias-corrected and accelerated, {design.resamples} samples, seed {design.seed}; too narrow with"
-        " few patients). Effect: matched-pairs rank-biserial correlation, −1 to 1. n: patients with both; left out:"
-        " patients for whom either is undefined. p: two-sided Wilcoxon signed-rank test without the differences of"
+        " few patients; each by itself, not corrected for how many they are). Effect: matched-pairs rank-biserial"
+        " correlation, −1 to 1. n: patients with both; left out: patients for whom either is"
+        " undefined. p: two-sided Wilcoxon signed-rank test without the differences of"
         " zero, exact up to 50 patients (13 with ties). Smallest p: what n patients could give at best."
     )
     if family == PRIMARY:
         return f"Primary comparisons of the {study.structure.replace('_', ' ')}, fixed by the config. {shared}"
     return (
         "Exploratory comparisons: every other metric and row. Their p-values are not corrected for how many they are,"
-        f" and none of them is called significant. {shared}"
+        " and none of them is called significant. A row of a share of the labels is compared with the reference of that"
+        f" share; its translator, if trained with labels, has seen those of all training patients. {shared}"
     )
 
 

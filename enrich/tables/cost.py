@@ -69,7 +69,18 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
                 "multiply_adds": found.multiply_adds,
             }
             | _named("training", measure(_files(results, names)))
-            | _named("synthesis", measure(_files(results, [f"synthesize/{name}_seed*", f"cases/{name}_*"])))
+            | _named(
+                "synthesis",
+                measure(
+                    _files(
+                        results,
+                        [
+                            f"synthesize/{name}_seed*",
+                            *(f"cases/{name}_{modality}_seed*" for modality in study.modalities),
+                        ],
+                    )
+                ),
+            )
         )
     return pd.DataFrame(rows)
 

@@ -149,6 +149,7 @@ LATEX = {
     "∞": r"$\infty$",
     "α": r"$\alpha$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
     **{sign: rf"\textsuperscript{{{digit}}}" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     "–": "--",
     "→": r"$\to$",

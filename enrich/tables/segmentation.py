@@ -54,7 +54,9 @@ def summarize(scores: pd.DataFrame, modalities: Sequence[str], rows: Sequence[Ro
     for row, modality in product(rows, modalities):
         patients = averaged.loc[[(modality, row.name)]]
         own = scores[(scores["modality"] == modality) & (scores["method"] == row.name)]
-        by_seed = own.groupby(["seed", "patient"])[METRICS].mean().groupby("seed").mean()
+        defined = patients.set_index("patient")[METRICS].notna()
+        of_seeds = own.groupby(["seed", "patient"])[METRICS].mean()
+        by_seed = of_seeds.where(defined.reindex(of_seeds.index, level="patient")).groupby("seed").mean()
         found += [
             {
                 "source": OURS,
@@ -113,7 +115,11 @@ def layout(study: Study, summary: pd.DataFrame, compared: pd.DataFrame | None = 
         notes.append("No difference is tested.")
     else:
         notes += [tested.describe(study, compared), power(compared, study.design.alpha)]
-    notes += [note for table in published.of(KIND, study.reader, study.structure) for note in table.notes(study.config)]
+    notes += [
+        note
+        for table in published.of(KIND, study.reader, study.structure, study.modalities)
+        for note in table.notes(study.config)
+    ]
     if study.reader != "phantom":
         notes += [table.sentence() for table in published.elsewhere(KIND, [row.name for row in study.rows])]
     name = study.structure.replace("_", " ")
@@ -223,7 +229,10 @@ def main() -> None:
     if (structures := sorted(scores["structure"].unique())) != [study.structure]:
         raise InputError(arguments.scores, f"structures {', '.join(structures)}", f"only {study.structure}")
     summary = summarize(scores, study.modalities, study.rows)
-    figures = [literature(table, study.modalities) for table in published.of(KIND, study.reader, study.structure)]
+    figures = [
+        literature(table, study.modalities)
+        for table in published.of(KIND, study.reader, study.structure, study.modalities)
+    ]
     tables = layout(study, pd.concat([summary, *figures]), tested.read(arguments.comparisons))
     write(pd.concat([summary, *figures]), tables, arguments.output)
 

@@ -68,8 +68,8 @@ def layout(study: Study, summary: pd.DataFrame) -> list[Table]:
     distances = shown[shown["metric"].isin(("fid", "kid"))]
     first = [*_keys(distances), ("s_score_percent", "")]
     second = [(metric, "") for metric in IMAGE_METRICS]
-    figures = published.of(KIND, study.reader, study.structure)
-    notes = [_reading(study), *_about_distances(distances)]
+    figures = published.of(KIND, study.reader, study.structure, study.modalities)
+    notes = [_reading(study), *_about_distances(study, distances)]
     notes += [note for table in figures for note in table.notes(study.config)]
     if study.reader != "phantom":
         notes += [table.sentence() for table in published.elsewhere(KIND, study.translators)]
@@ -149,6 +149,12 @@ def _cell(row: dict[Hashable, Any] | None, best: float) -> Cell:
     return Cell(text, bold=not math.isnan(row["mean"]) and round(row["mean"], metric.decimals) == best)
 
 
+WINDOW = (
+    " Preset paper scales each real CT by the window of its file, and synthetic CT is taken to span"
+    " intensity.ct_window_hu: scores of translations to CT bear the difference."
+)
+
+
 def _reading(study: Study) -> str:
     return (
         "Columns are target modalities: the mean over the sources of a target, after the mean over its test patients"
@@ -157,11 +163,11 @@ def _reading(study: Study) -> str:
         f" {FITS[study.test_fit]}. S-score: DICE of what Single's segmenter of the target finds in a translation, with"
         " the source's label; its ceiling is the real scans of the target, its floor the source, passed as the target."
         " Bold: the best mean of its column in this run as printed, ceiling and floor left out; no difference is"
-        " tested."
+        " tested." + (WINDOW if study.config["intensity"]["preset"] == "paper" and "ct" in study.modalities else "")
     )
 
 
-def _about_distances(distances: pd.DataFrame) -> list[str]:
+def _about_distances(study: Study, distances: pd.DataFrame) -> list[str]:
     ours = distances[distances["source"] == OURS]
     if ours.empty:
         return []
@@ -177,6 +183,8 @@ def _about_distances(distances: pd.DataFrame) -> list[str]:
         text += (
             " With no more samples than features the covariances are singular and FID is biased upwards; KID is not."
         )
+    if study.config["outer_folds"]:
+        text += " Each outer fold has distances of its own, over its own test patients; the figure is their mean."
     if "segmenter" in names:
         text += " Single's encoder is of the network that gives the S-score: the two are not independent."
     return [text]
@@ -200,7 +208,10 @@ def main() -> None:
     study = arguments.study
     scores = of_fit(read(arguments.scores, "translation"), study, study.test_fit)
     distances = of_fit(read(arguments.distances, "distribution"), study, study.test_fit)
-    figures = [literature(table, study.modalities) for table in published.of(KIND, study.reader, study.structure)]
+    figures = [
+        literature(table, study.modalities)
+        for table in published.of(KIND, study.reader, study.structure, study.modalities)
+    ]
     summary = pd.concat([summarize(scores, study), summarize_distances(distances, study), *figures])
     write(summary, layout(study, summary), arguments.output)
 

@@ -52,7 +52,10 @@ def summarize(scores: pd.DataFrame, study: Study) -> pd.DataFrame:
             patients = part.groupby(["source", "patient"])[METRICS].mean(skipna=False)
             means = patients.groupby("source").mean().mean()
             seeds = part.groupby(["seed", "source", "patient"])[METRICS].mean(skipna=False)
-            by_seed = seeds.groupby(["seed", "source"]).mean().groupby("seed").mean()
+            defined = patients.notna().reindex(pd.MultiIndex.from_tuples([key[1:] for key in seeds.index]))
+            by_seed = (
+                seeds.where(defined.set_axis(seeds.index)).groupby(["seed", "source"]).mean().groupby("seed").mean()
+            )
             over_patients = patients.groupby("patient").mean()
             rows += [
                 _row(study, method, target, source, metric)
@@ -72,15 +75,16 @@ def summarize_distances(scores: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Average Fréchet and kernel distances of one fit in the columns of `summarize`.
 
     A direction has one distance for each seed (and outer fold), a target the mean over its sources. n_real and n_fake
-    are the least and n the features' number of samples of any distance in the mean.
+    are the least number of samples of any distance in the mean, which is undefined where one of them is.
     """
     rows = []
     for method, target in _pairs(scores, study):
         for backbone, own in scores[(scores["method"] == method) & (scores["target"] == target)].groupby("backbone"):
             by_source = [(str(source), part) for source, part in own.groupby("source")]
             for source, part in [(MEAN, own), *by_source]:
-                means = part.groupby("source")[DISTANCES].mean().mean()
-                by_seed = part.groupby(["seed", "source"])[DISTANCES].mean().groupby("seed").mean()
+                means = part.groupby("source")[DISTANCES].mean(skipna=False).mean(skipna=False)
+                of_seeds = part.groupby(["seed", "source"])[DISTANCES].mean(skipna=False)
+                by_seed = of_seeds.groupby("seed").mean(skipna=False)
                 rows += [
                     _row(study, method, target, source, metric)
                     | {

@@ -53,6 +53,10 @@ def test_the_run_is_named_after_the_file_and_defaults_are_nnunets_own():
         ({"outer_folds": 1}, "outer_folds: found 1"),
         ({"outer_folds": 2, "split": __file__}, "outer_folds: found 2, expected 0 beside the split"),
         ({"crossfit": 1}, "crossfit: found 1"),
+        (
+            {"crossfit": 2, "methods": {"csgan": {"patience": 2}}},
+            "methods.csgan.patience: found 2, expected none beside",
+        ),
         ({"crossfit": 2, "gan_patients": "disjoint"}, "crossfit: found it beside gan_patients: disjoint"),
         ({"controls": ["fake"]}, "controls.0: found 'fake'"),
         ({"label_fractions": [1.0]}, "label_fractions.0: found 1"),

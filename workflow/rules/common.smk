@@ -29,7 +29,7 @@ try:
     config = resolve(config, CONFIG_FILE)
     refuse_overwriting(config, Path("results", config["run"]))
     ROWS = rows(config)
-    COMPARED = compared(config, ROWS)
+    compared(config, ROWS)
 except InputError as error:
     over = f" (or in {', '.join(map(str, OVERLAYS))}, laid over it)" if OVERLAYS else ""
     raise WorkflowError(f"{error}{over}") from None
@@ -79,7 +79,7 @@ FIGURES = [
 
 wildcard_constraints:
     run=re.escape(RUN),
-    split=re.escape(RUN) + r"(/outer\d+)?",
+    split="|".join(map(re.escape, SPLITS)),
     name="|".join(METHOD) or "(?!)",
     training="[a-z0-9-]+",
     network="[a-z]+",

@@ -49,14 +49,21 @@ def predictions_of_report():
 
 
 def models_of_report():
-    """Every translator's models, whose logs lie beside them."""
-    whole = ["all"] if config["crossfit_test"] == "all" or not FOLDS else []
-    return [
+    """Every model of a method, whose log lies beside it."""
+    segmenting = [
+        f"results/{split}/segmenters/{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/model.pt"
+        for split in SPLITS
+        for modality in MODALITIES
+        for seed in config["seeds"]
+        for row in ROWS
+        if row.segmenter not in (BY_NNUNET, *TRANSLATORS)
+    ]
+    return segmenting + [
         path
         for split in SPLITS
         for name in TRANSLATORS
         for seed in config["seeds"]
-        for fit in [*whole, *FOLDS]
+        for fit in ("all", *FOLDS)
         for path in translating_models(split, name, seed, fit)
     ]
 

@@ -74,7 +74,7 @@ def make(root: Path) -> Path:
     synthetic = root / "synthetic" / "stargan" / "seed0" / "index.csv"
     made = ["--intensity", intensity, *fits]
     call(synthesize.main, *both, *made, "--test", "mean", "--output", synthetic)
-    test = synthetic.parent / "test-all" / "index.csv"
+    test = synthetic.parent.with_name("seed0-test-all") / "index.csv"
     call(synthesize.main, *both, *made, "--test", "all", "--test-only", "--output", test)
     further = root / "cases" / "stargan" / "ct" / "seed0" / "index.csv"
     call(cases.main, *both, *made, "--modality", "ct", "--output", further)

@@ -98,7 +98,9 @@ def test_training_patients_among_the_test_channels(root, caught):
 
     def add(rows):
         everybody = pd.read_csv(root / INDEX, dtype=str)
-        return pd.concat([rows, everybody[everybody["case"] == train].assign(image=f"../{train}_ct_to_t1.nii.gz")])
+        return pd.concat(
+            [rows, everybody[everybody["case"] == train].assign(image=f"../seed0/{train}_ct_to_t1.nii.gz")]
+        )
 
     edit_csv(path, add)
     caught("test-all/index.csv", f"patient {train}", "test patients only")

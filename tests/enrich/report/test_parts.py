@@ -59,16 +59,21 @@ ROW = {"family": "primary", "method": "targan", "metric": "ravd_percent", "modal
         ("primary", True, -1.0, "significantly better"),  # less RAVD
         ("primary", True, 1.0, "significantly worse"),
         ("primary", False, -1.0, "no difference shown"),
-        ("exploratory", False, -1.0, "exploratory: not tested for significance"),
+        ("exploratory", False, -1.0, "exploratory: p not corrected, never called significant"),
     ],
 )
 def test_only_what_is_significant_is_called_better(family, significant, effect, said):
-    row = ROW | {"family": family, "significant": significant, "effect": effect}
+    row = ROW | {"family": family, "significant": significant, "effect": effect, "difference": 2 * effect}
     assert reading(row) == said
     if family == "primary":
         than = " than Single" if significant else ""
         found = summary(pd.DataFrame([row]), {"targan": "TarGAN", "single": "Single"})
         assert found == f"TarGAN: {said}{than} in RAVD on CT."
+
+
+def test_a_mean_that_its_ranks_contradict_is_called_neither_better_nor_worse():
+    row = ROW | {"family": "primary", "significant": True, "effect": 0.8, "difference": -2.0}
+    assert reading(row) == "significantly other (mean and ranks disagree)"
 
 
 PRINTED = r"""| Method | DICE (%) ↑ CT | Note |
