@@ -1,5 +1,6 @@
 """CSV indexes of files: paths relative to the index, each with the hash that its readers check."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 from gan.errors import InputError
 from gan.files import publish, sha256
 
+MADE_BY = "made_by.json"
 SCANS = ("case", "patient", "modality", "image", "label", "image_sha256", "label_sha256", "window_low_hu", "target_ml")
 SYNTHETIC = ("case", "source", "target", "image", "sha256")
 CASES = ("case", "patient", "source", "target", "through", "image", "sha256", "label", "label_sha256")
@@ -40,6 +42,15 @@ def write(rows: pd.DataFrame, path: Path) -> None:
     """Write an index, complete or not at all."""
     with publish(path) as temporary:
         rows.to_csv(temporary, index=False)
+
+
+def write_made_by(folder: Path, networks: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Record in a folder of segmentations what made them: the hashes of the networks, and of the data set or index."""
+    facts = {
+        "networks_sha256": [sha256(path) for path in networks],
+        "inputs_sha256": [sha256(path) for path in inputs],
+    }
+    (folder / MADE_BY).write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def file_of(index: Path, relative: str, digest: str) -> Path:

@@ -77,6 +77,7 @@ def main() -> None:
             path = folder / f"{case}{FILE_ENDING}"
             volume.write(mask, path)
             rows.append({"case": case, "image": path.name, "sha256": sha256(path)})
+        index.write_made_by(folder, arguments.models, [arguments.synthetic] if arguments.synthetic else [])
         index.write(pd.DataFrame(rows), folder / arguments.output.name)
 
 

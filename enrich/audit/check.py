@@ -62,7 +62,7 @@ class Check:
         """Begin with nothing examined."""
         self.name, self.proves, self.examined = name, proves, 0
         self.found: list[str] = []
-        self._files = files
+        self.files = files
 
     def require(self, holds: bool, where: str | Path, found: object, expected: object) -> bool:
         """Note a fact: unless it holds, what was found `where` and what was expected; return whether it holds."""
@@ -74,7 +74,7 @@ class Check:
     def require_file(self, path: Path, digest: object, record: str | Path) -> bool:
         """Require that a file is there and is the one whose SHA-256 is in `record`; return whether it is."""
         try:
-            found = self._files.sha256(path)
+            found = self.files.sha256(path)
         except InputError:
             return self.require(False, path, "no such file", f"the file that {record} names")
         return self.require(found == digest, path, f"sha256 {found[:12]}…", f"{str(digest)[:12]}… as {record} says")

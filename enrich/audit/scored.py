@@ -8,10 +8,13 @@ import pandas as pd
 
 from enrich import index
 from enrich.audit.check import Check
+from enrich.audit.datasets import added_to
 from enrich.audit.segmenters import trained_folds
-from enrich.audit.study import ALL, Split, Study
+from enrich.audit.study import ALL, Split, Study, read_json
 from enrich.columns import SEGMENTATION
 from enrich.gather import read_scores
+from enrich.rows import rows as rows_of
+from gan.errors import InputError
 
 FOUND_BY = ("nnunet/*/*/seed*/scores.csv", "segmenters/*/*/*/seed*/scores.csv")
 
@@ -21,7 +24,8 @@ def every_test_case_scored_once(study: Study) -> Check:
     claim = (
         "Every score in the tables is that of a scores.csv whose predictions are the indexed files, of labelled test "
         "cases only; every labelled test case of every outer fold is scored once a method and seed; and every "
-        "network that the predictions need is there."
+        "network that the predictions need is there. Every prediction and every segmented translation was made by the "
+        "networks, and of the data set or index, whose hashes lie beside it, and bears the name of its row."
     )
     check = Check("scores", claim, study.files)
     tables = []
@@ -61,16 +65,56 @@ def _require_scores(check: Check, study: Study, split: Split, path: Path) -> pd.
         check.require(patient == owner, path, f"patient {patient} for case {case}", owner)
     own = (set(scores["modality"]), {f"seed{number}" for number in scores["seed"]}) == ({modality}, {seed})
     check.require(own, path, "scores of another modality or seed", f"{modality}, {seed}")
-    if segmenter == "nnunet":
-        folds = {str(fold) for fold in study.config["nnunet"]["folds"]}
-        missing = folds - trained_folds(split, modality, channels, seed)
-        found = f"no checkpoint of fold {', '.join(sorted(missing))} for {modality} {channels} {seed}"
-        check.require(not missing, path, found, "the networks that predicted")
-    elif not path.with_name("model.pt").is_file():
-        models = [model for model in split.models.values() if (model.name, f"seed{model.seed}") == (segmenter, seed)]
-        found = f"no model.pt of {segmenter}, {seed}"
-        check.require(any(model.fit == ALL for model in models), path, found, "the networks that predicted")
+    _require_made_by(check, predictions, *_makers(study, split, (segmenter, modality, channels, seed)))
+    names = {
+        row.name
+        for row in rows_of(study.config)
+        if (row.segmenter, row.channels(int(seed[4:]))) == (segmenter, channels)
+    }
+    named = set(scores["method"])
+    check.require(named <= names, path, f"method {', '.join(sorted(named - names))}", ", ".join(sorted(names)))
     return scores
+
+
+def _makers(study: Study, split: Split, place: tuple[str, str, str, str]) -> tuple[list[Path], list[Path]]:
+    """Return the networks and the data set or index that make the predictions of a segmenter, modality, channels, seed.
+
+    Raises:
+        InputError: a network that is not there.
+    """
+    segmenter, modality, channels, seed = place
+    if segmenter == "nnunet":
+        folds = [str(fold) for fold in study.config["nnunet"]["folds"]]
+        trained = trained_folds(split, modality, channels, seed)
+        if missing := [fold for fold in folds if fold not in trained]:
+            found = f"no checkpoint of fold {', '.join(missing)} for {modality} {channels} {seed}"
+            raise InputError(split.folder / "nnunet", found, "the networks that predicted")
+        data = "single" if channels == "pooled" else channels
+        raw = split.folder / "nnunet" / modality / data / "raw"
+        return [trained[fold] for fold in folds], sorted(raw.glob("*/dataset.json"))
+    own = split.folder / "segmenters" / segmenter / modality / channels / seed / "model.pt"
+    wanted = (segmenter, seed, ALL, None)
+    models = [own] if own.is_file() else []
+    models = models or [
+        model.path
+        for model in split.models.values()
+        if (model.name, f"seed{model.seed}", model.fit, model.network) == wanted
+    ]
+    if not models:
+        raise InputError(own, f"no model.pt of {segmenter}, {seed}", "the networks that predicted")
+    added = added_to(split.folder / "nnunet" / modality / channels, study, split)
+    return models, [] if added.index is None else [added.index]
+
+
+def _require_made_by(check: Check, predictions: Path, networks: list[Path], inputs: list[Path]) -> None:
+    """Require that segmentations were made by these networks of this data set or index."""
+    path = predictions.with_name(index.MADE_BY)
+    record = read_json(path)
+    check.files.sha256(path)
+    for key, files in (("networks_sha256", networks), ("inputs_sha256", inputs)):
+        found, expected = sorted(record.get(key, [])), sorted(map(check.files.sha256, files))
+        names = ", ".join(map(str, files)) or "none"
+        check.require(found == expected, path, f"another {key}", f"that of {names}")
 
 
 def _require_gathered(check: Check, study: Study, tables: list[pd.DataFrame]) -> None:
@@ -107,6 +151,12 @@ def _require_gathered(check: Check, study: Study, tables: list[pd.DataFrame]) ->
 
 def _require_translated(check: Check, study: Study, split: Split, path: Path) -> None:
     rows = index.read(path, index.SEGMENTED)
+    method, seed, *test, modality = path.relative_to(split.folder / "translations").parts[:-1]
+    folds = trained_folds(split, modality, "single", seed)
+    networks = [folds[str(fold)] for fold in study.config["nnunet"]["folds"] if str(fold) in folds]
+    used = not study.config["crossfit"] or study.config["crossfit_test"] in test
+    made = split.folder / "synthetic" / method / (seed if used else f"{seed}-test-{''.join(test)}") / "index.csv"
+    _require_made_by(check, path, networks, [made] if test else [])
     study.files.prefetch([path, *(path.parent / image for image in rows["image"])])
     tested = {source: study.labelled_tests(split, source) for source in set(rows["source"])}
     for case, source, image, digest in rows[[*index.SEGMENTED]].itertuples(index=False):

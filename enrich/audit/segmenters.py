@@ -61,9 +61,11 @@ def _require_nnunet(check: Check, study: Study, path: Path, checkpoints: dict[st
         check.require_file(folder / folds.name, study.files.sha256(folds), folds)
     digest = settings["pretrained_sha256"]
     if digest is not None:
+        labels = re.search(r"-labels\d+", data.name)
+        own = Path(data.with_name(f"single{labels[0] if labels else ''}"), *path.parts[len(data.parts) :])
         start = checkpoints.get(digest)
-        same = start is not None and start.parents[6] == path.parents[6]
-        check.require(same, path, f"a start from {start or 'another network'}", "a checkpoint of its own modality")
+        found = f"a start from {start or 'another network'}"
+        check.require(start == own, path, found, f"Single of its modality, labels, seed and fold: {own}")
     _require_arrays(check, study, summary_path, summary, dataset, plans)
 
 
@@ -117,9 +119,8 @@ def _require_segmenter(check: Check, study: Study, split: Split, path: Path) -> 
     require_slices(check, path, config, split.folder / "enriched" / modality / channels)
 
 
-def trained_folds(split: Split, modality: str, channels: str, seed: str) -> set[str]:
-    """Return the folds of nnU-Net's that were trained on some channels of a modality; those of `pooled` on all."""
-    pooled = re.fullmatch(r"pooled(-.*)?", channels)
-    data = Path("pooled", f"single{pooled[1] or ''}") if pooled else Path(modality, channels)
+def trained_folds(split: Split, modality: str, channels: str, seed: str) -> dict[str, Path]:
+    """Return nnU-Net's checkpoints of some channels of a modality by fold; those of `pooled` of all modalities."""
+    data = Path("pooled", "single") if channels == "pooled" else Path(modality, channels)
     found = (split.folder / "nnunet" / data / seed / "results").glob("*/*/fold_*/checkpoint_final.pth")
-    return {path.parent.name.removeprefix("fold_") for path in found}
+    return {path.parent.name.removeprefix("fold_"): path for path in found}

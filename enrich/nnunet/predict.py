@@ -107,6 +107,7 @@ def main() -> None:
             path = folder / f"{case}{FILE_ENDING}"
             volume.write(segmentation, path)
             rows.append({"case": case, "image": path.name, "sha256": sha256(path)})
+        index.write_made_by(folder, arguments.checkpoints, [arguments.dataset])
         index.write(pd.DataFrame(rows), folder / arguments.output.name)
 
 

@@ -53,6 +53,7 @@ def main() -> None:
             path = folder / f"{row['case']}_{row['modality']}_to_{arguments.modality}{FILE_ENDING}"
             volume.write(scan.with_array(segmentation), path)
             rows.append((row["case"], row["modality"], path.name, sha256(path)))
+        index.write_made_by(folder, arguments.checkpoints, [arguments.synthetic] if arguments.synthetic else [])
         index.write(pd.DataFrame(rows, columns=index.SEGMENTED), folder / arguments.output.name)
 
 

@@ -96,8 +96,9 @@ def make(root: Path) -> Path:
         call(enriched_slices.main, *both, "--modality", modality, *modalities, *sliced, "--output", enriched)
         segmenter = root / "segmenters" / "segan" / modality / "single" / "seed0"
         train_method(enriched.parent, "segan", segmenter)
-        write_scores(root, modality, segmenter, "segan")
-        write_scores(root, modality, root / "nnunet" / modality / "single" / "seed0", "single")
+        write_scores(root, modality, segmenter, "segan", segmenter / "model.pt")
+        single = root / "nnunet" / modality / "single"
+        write_scores(root, modality, single / "seed0", "single", single / "seed0" / CHECKPOINT, single / RAW)
     paths = sorted(root.glob("*/**/scores.csv"))
     call(gather.main, *paths, "--output", root / "scores" / "segmentation.csv")
     for best in root.rglob("checkpoint_best.pth"):  # large, and nothing reads it
@@ -127,7 +128,7 @@ def train_nnunet(folder: Path, tunes: bool) -> None:
     call(train.main, "--preprocessed", folder / PREPROCESSED, "--results", results, *lengths, *start)
 
 
-def write_scores(root: Path, modality: str, folder: Path, method: str) -> None:
+def write_scores(root: Path, modality: str, folder: Path, method: str, network: Path, *inputs: Path) -> None:
     """Stand for a segmenter that is always right, and score it."""
     scans = index.read(root / "scans.csv", index.SCANS)
     test = splits.read(root / "splits.json").test
@@ -136,6 +137,7 @@ def write_scores(root: Path, modality: str, folder: Path, method: str) -> None:
         path = folder / "predictions" / f"{row['case']}.nii.gz"
         volume.write(volume.read(root / row["label"]), path)
         rows.append({"case": row["case"], "image": path.name, "sha256": sha256(path)})
+    index.write_made_by(folder / "predictions", [network], inputs)
     index.write(pd.DataFrame(rows), folder / "predictions" / "index.csv")
     what = ["--method", method, "--modality", modality, "--seed", 0, "--structure", "liver"]
     files = ["--scans", root / "scans.csv", "--predictions", folder / "predictions" / "index.csv"]

@@ -1,5 +1,6 @@
 """Predictions and scores of others than the test patients, or of other files."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from enrich import index
+from enrich.audit import __main__ as audit
 from gan.files import sha256
+from tests.enrich.nnunet.study import call
 
 from .edits import ct, edit_csv, who
+from .run import CHECKPOINT, RAW
 
 PREDICTIONS = "nnunet/ct/single/seed0/predictions"
 
@@ -116,4 +120,46 @@ def write_segmented(root: Path, case: str) -> Path:
     shutil.copy(root / f"scans/{case}_ct_label.nii.gz", image)
     row = {"case": case, "source": "ct", "image": image.name, "sha256": sha256(image)}
     index.write(pd.DataFrame([row]), image.parent / "index.csv")
+    single = root / "nnunet/t1/single/seed0" / CHECKPOINT
+    index.write_made_by(image.parent, [single], [root / "synthetic/stargan/seed0/index.csv"])
     return image
+
+
+def made_by(folder: Path, *files: list[Path]) -> None:
+    (folder / "made_by.json").unlink(missing_ok=True)  # a link into the run
+    index.write_made_by(folder, *files)
+
+
+def test_a_segmented_translation_as_its_program_writes_it(root):
+    write_segmented(root, ct(who(root).test))
+    call(audit.main, "--run", root, "--output", root / "audit.json")
+    assert json.loads((root / "audit.json").read_text())["passed"]
+
+
+def test_a_translation_segmented_by_another_network(root, caught):
+    folder = write_segmented(root, ct(who(root).test)).parent
+    other = root / "nnunet/ct/single/seed0" / CHECKPOINT
+    made_by(folder, [other], [root / "synthetic/stargan/seed0/index.csv"])
+    caught("translations/stargan/seed0/mean/t1/made_by.json", "another networks_sha256")
+
+
+def test_a_prediction_by_another_network(root, caught):
+    raw = root / "nnunet/ct/single" / RAW
+    made_by(root / PREDICTIONS, [root / "nnunet/t1/single/seed0" / CHECKPOINT], [raw])
+    caught(f"{PREDICTIONS}/made_by.json", "another networks_sha256")
+
+
+def test_a_prediction_of_another_dataset(root, caught):
+    network, raw = root / "nnunet/ct/single/seed0" / CHECKPOINT, root / "nnunet/t1/single" / RAW
+    made_by(root / PREDICTIONS, [network], [raw])
+    caught(f"{PREDICTIONS}/made_by.json", "another inputs_sha256")
+
+
+def test_a_prediction_by_nobody_knows_whom(root, caught):
+    (root / PREDICTIONS / "made_by.json").unlink()
+    caught(f"{PREDICTIONS}/made_by.json", "no readable file")
+
+
+def test_a_score_under_the_name_of_another_row(root, caught):
+    edit_csv(root / "nnunet/ct/single/seed0/scores.csv", lambda rows: rows.assign(method="stargan"))
+    caught("nnunet/ct/single/seed0/scores.csv", "method stargan", "single")

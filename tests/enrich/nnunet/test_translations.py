@@ -171,7 +171,7 @@ def test_distance_of_real_scans_translations_and_floor(translated: Translated, c
         gather.main, *(tmp_path / f"{method}.csv" for method in options), "--table", "distribution", "--output", output
     )
     floor, exact = gather.read_scores(output, TABLES["distribution"]).to_dict("records")
-    assert [exact[name] for name in TABLES["distribution"].keys] == ["t1", "ct", "targan", 0, "all", "segmenter"]
+    assert [exact[name] for name in TABLES["distribution"].keys] == ["t1", "ct", "targan", 0, "all", "segmenter", 0]
     assert exact["n_real"] == exact["n_fake"] == 6
     assert exact["features"] == BACKBONES["segmenter"](checkpoint)(translated.real()).shape[1]
     assert exact["fid"] == pytest.approx(0, abs=1e-6)
