@@ -129,6 +129,11 @@ def test_the_stock_command_predicts_with_our_model_as_we_do(
         assert volume.same_grid(ours, theirs)
 
 
+def test_predictions_say_what_made_them(raw: Path, checkpoints: list[Path], predictions: Path):
+    told = json.loads((predictions.parent / "made_by.json").read_text())
+    assert told == {"networks_sha256": [sha256(path) for path in checkpoints], "inputs_sha256": [sha256(raw)]}
+
+
 def test_predictions_lie_on_the_scan_s_own_grid_and_are_indexed(raw: Path, predictions: Path):
     rows = pd.read_csv(predictions)
     assert rows["case"].tolist() == PATIENTS["test"]
@@ -137,7 +142,12 @@ def test_predictions_lie_on_the_scan_s_own_grid_and_are_indexed(raw: Path, predi
         assert sha256(path) == row.sha256
         source = volume.read(raw.parent / "imagesTs" / f"{row.case}_0000.nii.gz")
         assert volume.same_grid(volume.read(path), source)
-    assert {path.name for path in predictions.parent.iterdir()} == {".published", "index.csv", *rows["image"]}
+    assert {path.name for path in predictions.parent.iterdir()} == {
+        ".published",
+        "index.csv",
+        "made_by.json",
+        *rows["image"],
+    }
 
 
 def test_a_fold_is_validated_before_its_training_counts_as_complete(checkpoints: list[Path], preprocessed: Path):
