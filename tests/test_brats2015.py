@@ -17,7 +17,7 @@ def test_real_scans_become_a_table(tmp_path):
     paired = config["methods"]["tc_mgan"] | small | {"segmentor": small}
     config["methods"] = {"targan": small, "tc_mgan": paired}
     config["nnunet"] |= {"epochs": 1, "iterations": 1, "gpu_memory_gb": 0.5}
-    done = snakemake(tmp_path, "all", config=config)
+    done = snakemake(tmp_path, "results/brats2015/tables/segmentation.md", config=config)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
 
     results = tmp_path / "results" / "brats2015"
