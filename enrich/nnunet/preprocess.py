@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def preprocess(
     foreground_samples: int = FOREGROUND_SAMPLES,
     workers: int = 1,
     plans_of: Path | None = None,
+    spacing_mm: Sequence[float] | None = None,
 ) -> None:
     """Write a preprocessed dataset folder and its `preprocessed.json`, complete or not at all.
 
@@ -35,7 +37,9 @@ def preprocess(
         foreground_samples: voxels drawn for the intensity statistics, over all cases.
         workers: processes; 1 works in this one.
         plans_of: `preprocessed.json` of another dataset of the same channels and labels, whose fingerprint and plans
-            are taken over, so that its networks fit; the planner's three settings then have no say.
+            are taken over, so that its networks fit; the planner's settings then have no say.
+        spacing_mm: of slices, rows and columns, that cases are resampled to; 2d leaves the slices as they are. None
+            for the planner's own.
 
     Raises:
         InputError: no such dataset, planner or configuration, a folder with another name, or no plans to take over.
@@ -49,7 +53,7 @@ def preprocess(
         environment.configure(1, raw=dataset.parent.parent, preprocessed=temporary)
         with environment.pools_of_threads() if workers == 1 else nullcontext():
             if plans_of is None:
-                identifier = _plan(name, planner, gpu_memory_gb, foreground_samples, workers)
+                identifier = _plan(name, planner, gpu_memory_gb, foreground_samples, workers, spacing_mm)
             else:
                 identifier = _take_plans(plans_of, dataset, temporary / name)
             cases = _preprocess(name, temporary / name, identifier, configuration, workers)
@@ -66,7 +70,14 @@ def preprocess(
         (temporary / "preprocessed.json").write_text(json.dumps(summary, indent=2) + "\n")
 
 
-def _plan(name: str, planner: str, gpu_memory_gb: float | None, foreground_samples: int, workers: int) -> str:
+def _plan(
+    name: str,
+    planner: str,
+    gpu_memory_gb: float | None,
+    foreground_samples: int,
+    workers: int,
+    spacing_mm: Sequence[float] | None,
+) -> str:
     import nnunetv2
     from nnunetv2.experiment_planning.plan_and_preprocess_api import (
         DatasetFingerprintExtractor,
@@ -81,7 +92,7 @@ def _plan(name: str, planner: str, gpu_memory_gb: float | None, foreground_sampl
     extractor = DatasetFingerprintExtractor(name, workers)
     extractor.num_foreground_voxels_for_intensitystats = foreground_samples
     extractor.run(overwrite_existing=True)
-    _, identifier = plan_experiment_dataset(name, planner_class, gpu_memory_gb)
+    _, identifier = plan_experiment_dataset(name, planner_class, gpu_memory_gb, overwrite_target_spacing=spacing_mm)
     return str(identifier)
 
 
@@ -125,6 +136,9 @@ def main() -> None:
     parser.add_argument("--configuration", choices=["2d", "3d_fullres"], required=True)
     parser.add_argument("--planner", default="ExperimentPlanner", help="or nnUNetPlannerResEncM, …L, …XL")
     parser.add_argument("--gpu-memory-gb", type=float, help="what the network may take; default: the planner's own")
+    parser.add_argument(
+        "--spacing-mm", type=float, nargs=3, metavar=("SLICES", "ROWS", "COLUMNS"), help="default: the planner's own"
+    )
     parser.add_argument("--foreground-samples", type=int, default=FOREGROUND_SAMPLES)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument(
@@ -143,6 +157,7 @@ def main() -> None:
         arguments.foreground_samples,
         arguments.workers,
         arguments.plans_of,
+        arguments.spacing_mm,
     )
 
 

@@ -57,11 +57,12 @@ rule nnunet_preprocess:
         configuration=NNUNET["configuration"],
         samples=NNUNET["foreground_samples"],
         memory=optional("--gpu-memory-gb", NNUNET["gpu_memory_gb"]),
+        spacing=["--spacing-mm", *NNUNET["spacing_mm"]] if NNUNET["spacing_mm"] else [],
         plans=lambda wildcards, input: optional("--plans-of", input.plans or None),
     shell:
         "python -m enrich.nnunet.preprocess --dataset {input.dataset:q} --planner {params.planner}"
         " --configuration {params.configuration} --foreground-samples {params.samples} {params.memory}"
-        " {params.plans:q} --workers {threads} --output {output:q} > {log:q} 2>&1"
+        " {params.spacing} {params.plans:q} --workers {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule nnunet_train:

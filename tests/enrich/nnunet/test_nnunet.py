@@ -188,6 +188,17 @@ def test_another_planner_starts_from_a_clean_folder(raw: Path, tmp_path: Path):
     assert list((folder / plans["configurations"]["3d_fullres"]["data_identifier"]).glob("*.b2nd"))
 
 
+def test_cases_are_resampled_to_the_spacing_asked_for(raw: Path, preprocessed: Path, tmp_path: Path):
+    own = json.loads((preprocessed.parent / "nnUNetPlans.json").read_text())["configurations"]["2d"]
+    folder = tmp_path / "preprocessed" / raw.parent.name
+    spacing = [9.0, *(2 * mm for mm in own["spacing"])]
+    preprocess(raw, folder, "2d", foreground_samples=10_000, spacing_mm=spacing)
+    plans = json.loads((folder / "nnUNetPlans.json").read_text())["configurations"]["2d"]
+    assert plans["spacing"] == spacing[1:]
+    halves = [size / 2 for size in own["median_image_size_in_voxels"]]
+    assert plans["median_image_size_in_voxels"] == pytest.approx(halves, abs=0.5)
+
+
 def test_bad_input_is_refused(raw: Path, preprocessed: Path, checkpoints: list[Path], tmp_path: Path):
     folder = tmp_path / raw.parent.name
     with pytest.raises(InputError, match=r"none/dataset\.json: found no such file"):
