@@ -24,6 +24,8 @@ class Table:
 
 METRICS = ["dice_percent", "ravd_percent", "assd_mm", "mssd_mm", "hd95_mm", "chaos_score", "slice_dice_percent"]
 TRANSLATION_METRICS = ["s_score_percent", "psnr_db", "ssim", "mi_nats", "mae_in_target", "slice_consistency"]
+FLOOR, CEILING = "copy", "real"
+"""Methods of the translation tables that are no translator: the source, or a real scan, in a translation's place."""
 
 
 def _table(keys: str, order: str, integers: str, numbers: list[str], text: str = "") -> Table:

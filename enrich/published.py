@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
+import pandas as pd
 import yaml
 
 from enrich.config import SCHEMA, Config, changes, resolve
@@ -68,6 +69,18 @@ class Published:
         named = f"the keys of workflow/config/{self.protocol}"
         deviations = f"deviates in {'; '.join(found)}" if found else "does not deviate in any key"
         return [f"{self.citation}: {self.note} This run, held against {named}, {deviations}."]
+
+    def figures(self, modalities: Iterable[str]) -> pd.DataFrame:
+        """Return its figures of some modalities: source, method, title, labels_used, modality, metric, mean, std, n."""
+        wanted = set(modalities)
+        names = ["source", "method", "title", "labels_used", "modality", "metric", "mean", "std", "n"]
+        rows = [
+            (self.citation, method, title, labels, modality, metric, mean, std, self.patients)
+            for method, (title, labels, cells) in self.rows.items()
+            for (metric, modality), (mean, std) in cells.items()
+            if modality in wanted
+        ]
+        return pd.DataFrame(rows, columns=names)
 
     def sentence(self) -> str:
         """Return the figures as a note under a table that has no columns for them."""

@@ -15,12 +15,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from enrich import index
-from enrich.columns import DISTRIBUTION
+from enrich.arguments import named_path
+from enrich.columns import DISTRIBUTION, FLOOR
 from enrich.features import BACKBONES
 from enrich.features.backbone import Features
 from enrich.intensity import Intensity
 from enrich.metrics.distribution import frechet_distance, kernel_distance
-from enrich.translations import FLOOR, named_path, read_picture, read_translations, scans_to_test
+from enrich.translations import read_picture, read_translations, scans_to_test
 from gan.errors import run
 
 COLUMNS = DISTRIBUTION.columns

@@ -17,12 +17,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from enrich import index, volume
-from enrich.columns import TRANSLATION
+from enrich.arguments import named_path
+from enrich.columns import CEILING, FLOOR, TRANSLATION
 from enrich.evaluate import read_mask
 from enrich.intensity import Intensity
 from enrich.metrics.image import mean_absolute_error, mutual_information_nats, psnr_db, slice_consistency, ssim
 from enrich.metrics.segmentation import dice_percent
-from enrich.translations import CEILING, FLOOR, Translation, named_path, read_aligned, read_translations, scans_to_test
+from enrich.translations import Translation, read_aligned, read_translations, scans_to_test
 from gan.errors import InputError, run
 
 COLUMNS = TRANSLATION.columns

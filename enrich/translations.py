@@ -1,6 +1,5 @@
 """The test patients' scans and their translations, as whatever compares the two reads them."""
 
-import argparse
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from enrich.modality import is_ct
 from enrich.translate import Planes
 from enrich.volume import Volume
 from gan.errors import InputError
-
-FLOOR, CEILING = "copy", "real"  # methods: the source in the place of its translation, a real scan in that of one
 
 
 @dataclass(frozen=True)
@@ -137,14 +134,6 @@ def _listed(synthetic: Path) -> dict[tuple[str, str, str], "pd.Series[str]"]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise InputError(synthetic, f"{' '.join(twice)} twice", "every translation once")
     return dict(zip(keys, (row for _, row in rows.iterrows()), strict=True))
-
-
-def named_path(text: str) -> tuple[str, Path]:
-    """Return a modality and a path that the command line gives as `modality=path`."""
-    name, sign, path = text.partition("=")
-    if not sign:
-        raise argparse.ArgumentTypeError(f"{text} is not modality=path")
-    return name, Path(path)
 
 
 def _translated(stored: Volume, target: str, body: NDArray[np.bool_], intensity: Intensity) -> Picture:

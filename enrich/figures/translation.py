@@ -13,6 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from enrich import index, splits
+from enrich.arguments import named_path
 from enrich.axial import AXIAL, to_axial
 from enrich.figures.style import save
 from enrich.intensity import Intensity, stored_range
@@ -113,20 +114,13 @@ def _show(panel: Axes, grey: NDArray[np.float32], source: Source) -> None:
     panel.spines[:].set_visible(False)
 
 
-def _method_and_index(text: str) -> tuple[str, Path]:
-    name, separator, path = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"{text}: expected METHOD=INDEX.CSV")
-    return name, Path(path)
-
-
 def main() -> None:
     """Write the figure."""
     parser = argparse.ArgumentParser(prog="python -m enrich.figures.translation", description=__doc__)
     parser.add_argument("--scans", type=Path, required=True, help="scans.csv")
     parser.add_argument("--splits", type=Path, required=True, help="splits.json")
     parser.add_argument("--modalities", nargs="+", required=True, help="modalities, in order")
-    parser.add_argument("--synthetic", type=_method_and_index, nargs="+", required=True, metavar="METHOD=INDEX.CSV")
+    parser.add_argument("--synthetic", type=named_path, nargs="+", required=True, metavar="METHOD=INDEX.CSV")
     parser.add_argument("--titles-json", type=json.loads, default={}, help='{"targan": "TarGAN"}')
     parser.add_argument("--output", type=Path, required=True, help="PNG")
     arguments = parser.parse_args()

@@ -5,6 +5,7 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
+from enrich.arguments import named_path
 from enrich.gather import read_scores
 from enrich.intensity import Intensity
 from enrich.modality import title
@@ -105,15 +106,8 @@ def _words(path: Path) -> str:
     return path.stem.replace("_", " ").capitalize()
 
 
-def _named(text: str) -> tuple[str, Path]:
-    name, separator, path = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"{text}: expected NAME=INDEX.CSV")
-    return name, Path(path)
-
-
 def _predicted(text: str) -> tuple[tuple[str, str], Path]:
-    name, path = _named(text)
+    name, path = named_path(text)
     method, separator, modality = name.rpartition("/")
     if not separator:
         raise argparse.ArgumentTypeError(f"{text}: expected METHOD/MODALITY=INDEX.CSV")
@@ -131,7 +125,7 @@ def main() -> None:
     parser.add_argument("--comparisons", type=Path, required=True, help="tables/comparisons.csv")
     parser.add_argument("--audit", type=Path, required=True, help="audit.json")
     parser.add_argument("--figures", type=Path, nargs="*", default=[], help="figures/*.png that are shown as they are")
-    parser.add_argument("--synthetic", type=_named, nargs="*", default=[], metavar="NAME=INDEX.CSV")
+    parser.add_argument("--synthetic", type=named_path, nargs="*", default=[], metavar="NAME=INDEX.CSV")
     parser.add_argument("--predictions", type=_predicted, nargs="*", default=[], metavar="METHOD/MODALITY=INDEX.CSV")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="model.pt, each with its log.csv beside it")
     parser.add_argument("--megabytes", type=float, default=Bounds.megabytes, help="of the slider's pictures, at most")

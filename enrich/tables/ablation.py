@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from enrich import published
 from enrich.modality import title
 from enrich.tables.layout import Block, Cell, Column, Table, write
 from enrich.tables.metrics import METRIC
@@ -56,11 +55,7 @@ def layout(study: Study, summary: pd.DataFrame) -> Table:
         "The mean over a target's sources, after the mean over its test patients; in brackets, the standard deviation"
         " over seeds. Mean: over the targets. Bold: the best of its column in this run as printed; no difference is"
         " tested.",
-        *(
-            note
-            for table in published.of(KIND, study.reader, study.structure, study.modalities)
-            for note in table.notes(study.config)
-        ),
+        *study.about_published(KIND, study.translators),
         f"Config sha256 {study.sha256}.",
     ]
     return Table(
@@ -86,10 +81,7 @@ def main() -> None:
     wanted = (
         (ours["metric"] == METRIC_NAME) & (ours["translated_from"] == MEAN) & ours["method"].isin(study.translators)
     )
-    figures = [
-        literature(table, table.modalities)
-        for table in published.of(KIND, study.reader, study.structure, study.modalities)
-    ]
+    figures = [literature(table, table.modalities) for table in study.published(KIND)]
     summary = with_mean(pd.concat([ours[wanted], *figures]))
     summary = summary[summary["modality"].isin([*study.modalities, ALL])]
     write(summary, [layout(study, summary)], arguments.output)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from enrich import published
 from enrich.gather import per_patient, read_scores, require_same_cases, require_scores
 from enrich.modality import title
+from enrich.published import Published
 from enrich.rows import CONTROLS, Row
 from enrich.score import METRICS
 from enrich.statistics import power
@@ -78,28 +78,10 @@ def summarize(scores: pd.DataFrame, modalities: Sequence[str], rows: Sequence[Ro
     return pd.DataFrame(found).astype(COUNTS)
 
 
-def literature(table: published.Published, modalities: Sequence[str]) -> pd.DataFrame:
+def literature(table: Published, modalities: Sequence[str]) -> pd.DataFrame:
     """Return a published table in the columns of `summarize`."""
-    return pd.DataFrame(
-        {
-            "source": table.citation,
-            "method": method,
-            "title": name,
-            "labels_used": labels,
-            "modality": modality,
-            "metric": metric,
-            "mean": mean,
-            "std": std,
-            "seed_std": np.nan,
-            "n": table.patients,
-            "patients": table.patients,
-            "failures": pd.NA,
-            "seeds": pd.NA,
-        }
-        for method, (name, labels, cells) in table.rows.items()
-        for (metric, modality), (mean, std) in cells.items()
-        if modality in modalities
-    ).astype(COUNTS)
+    figures = table.figures(modalities).assign(patients=table.patients)
+    return figures.assign(seed_std=np.nan, failures=np.nan, seeds=np.nan).astype(COUNTS)
 
 
 def layout(study: Study, summary: pd.DataFrame, compared: pd.DataFrame | None = None) -> list[Table]:
@@ -115,13 +97,7 @@ def layout(study: Study, summary: pd.DataFrame, compared: pd.DataFrame | None = 
         notes.append("No difference is tested.")
     else:
         notes += [tested.describe(study, compared), power(compared, study.design.alpha)]
-    notes += [
-        note
-        for table in published.of(KIND, study.reader, study.structure, study.modalities)
-        for note in table.notes(study.config)
-    ]
-    if study.reader != "phantom":
-        notes += [table.sentence() for table in published.elsewhere(KIND, [row.name for row in study.rows])]
+    notes += study.about_published(KIND, [row.name for row in study.rows])
     name = study.structure.replace("_", " ")
     kinds = (("segmentation", MAIN, "Segmentation"), ("segmentation-further", FURTHER, "Further metrics"))
     return [
@@ -229,10 +205,7 @@ def main() -> None:
     if (structures := sorted(scores["structure"].unique())) != [study.structure]:
         raise InputError(arguments.scores, f"structures {', '.join(structures)}", f"only {study.structure}")
     summary = summarize(scores, study.modalities, study.rows)
-    figures = [
-        literature(table, study.modalities)
-        for table in published.of(KIND, study.reader, study.structure, study.modalities)
-    ]
+    figures = [literature(table, study.modalities) for table in study.published(KIND)]
     tables = layout(study, pd.concat([summary, *figures]), tested.read(arguments.comparisons))
     write(pd.concat([summary, *figures]), tables, arguments.output)
 

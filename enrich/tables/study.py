@@ -2,16 +2,17 @@
 
 import argparse
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from enrich import published
 from enrich.config import Config, digest, facts, method_of
 from enrich.rows import Row, compared, labels_used, rows, title_of
 from enrich.statistics import Design
 
 OURS = "this run"
-REAL, COPY = "real", "copy"  # the ceiling and the floor of translation
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,17 @@ class Study:
     def test_fit(self) -> str:
         """Which GANs translate test patients: `all`, `fold` or `mean`."""
         return str(self.config["crossfit_test"]) if self.config["crossfit"] else "all"
+
+    def published(self, kind: str) -> list[published.Published]:
+        """Return the published tables of a kind that this study can be held against."""
+        return published.of(kind, self.reader, self.structure, self.modalities)
+
+    def about_published(self, kind: str, names: Iterable[str]) -> list[str]:
+        """Return how those tables differ from this study and, of real data, what is published of its rows elsewhere."""
+        notes = [note for table in self.published(kind) for note in table.notes(self.config)]
+        if self.reader != "phantom":
+            notes += [table.sentence() for table in published.elsewhere(kind, names)]
+        return notes
 
     @property
     def sha256(self) -> str:

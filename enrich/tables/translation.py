@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from enrich import published
+from enrich.columns import CEILING, FLOOR
 from enrich.modality import title
+from enrich.published import Published
 from enrich.tables.layout import Block, Cell, Column, Table, write
 from enrich.tables.metrics import METRIC
-from enrich.tables.study import COPY, OURS, REAL, Study, parser
+from enrich.tables.study import OURS, Study, parser
 from enrich.tables.translations import MEAN, of_fit, read, summarize, summarize_distances
 from gan.errors import run
 
@@ -36,27 +37,11 @@ IMAGE_METRICS = ["psnr_db", "ssim", "mae_in_target", "mi_nats", "slice_consisten
 Key = tuple[str, str]  # metric, backbone
 
 
-def literature(table: published.Published, modalities: Sequence[str]) -> pd.DataFrame:
+def literature(table: Published, modalities: Sequence[str]) -> pd.DataFrame:
     """Return a published table in the columns of the summary; its Fréchet distances are of Models Genesis."""
-    return pd.DataFrame(
-        {
-            "source": table.citation,
-            "method": method,
-            "title": name,
-            "labels_used": labels,
-            "modality": modality,
-            "translated_from": MEAN,
-            "metric": metric,
-            "backbone": "models_genesis" if metric == "fid" else "",
-            "mean": mean,
-            "std": std,
-            "seed_std": math.nan,
-            "n": table.patients,
-        }
-        for method, (name, labels, cells) in table.rows.items()
-        for (metric, modality), (mean, std) in cells.items()
-        if modality in modalities
-    )
+    figures = table.figures(modalities)
+    backbones = figures["metric"].map({"fid": "models_genesis"}).fillna("")
+    return figures.assign(translated_from=MEAN, backbone=backbones, seed_std=math.nan)
 
 
 def layout(study: Study, summary: pd.DataFrame) -> list[Table]:
@@ -68,11 +53,7 @@ def layout(study: Study, summary: pd.DataFrame) -> list[Table]:
     distances = shown[shown["metric"].isin(("fid", "kid"))]
     first = [*_keys(distances), ("s_score_percent", "")]
     second = [(metric, "") for metric in IMAGE_METRICS]
-    figures = published.of(KIND, study.reader, study.structure, study.modalities)
-    notes = [_reading(study), *_about_distances(study, distances)]
-    notes += [note for table in figures for note in table.notes(study.config)]
-    if study.reader != "phantom":
-        notes += [table.sentence() for table in published.elsewhere(KIND, study.translators)]
+    notes = [_reading(study), *_about_distances(study, distances), *study.about_published(KIND, study.translators)]
     name = study.structure.replace("_", " ")
     return [
         Table(
@@ -123,7 +104,7 @@ def _blocks(summary: pd.DataFrame, keys: Sequence[Key], study: Study) -> list[Bl
     best = {key: METRIC[str(key[0])].best(rows["mean"]) for key, rows in competing if isinstance(key, tuple)}
     blocks = []
     groups = [
-        ("Ceiling and floor", shown[ours & shown["method"].isin((REAL, COPY))]),
+        ("Ceiling and floor", shown[ours & shown["method"].isin((CEILING, FLOOR))]),
         ("Methods", shown[ours & shown["method"].isin(study.translators)]),
         *((f"Published ({source})", rows) for source, rows in shown[~ours].groupby("source", sort=False)),
     ]
@@ -208,10 +189,7 @@ def main() -> None:
     study = arguments.study
     scores = of_fit(read(arguments.scores, "translation"), study, study.test_fit)
     distances = of_fit(read(arguments.distances, "distribution"), study, study.test_fit)
-    figures = [
-        literature(table, study.modalities)
-        for table in published.of(KIND, study.reader, study.structure, study.modalities)
-    ]
+    figures = [literature(table, study.modalities) for table in study.published(KIND)]
     summary = pd.concat([summarize(scores, study), summarize_distances(distances, study), *figures])
     write(summary, layout(study, summary), arguments.output)
 

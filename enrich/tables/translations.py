@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from enrich.columns import TABLES
+from enrich.columns import CEILING, FLOOR, TABLES
 from enrich.columns import TRANSLATION_METRICS as METRICS
 from enrich.gather import read_scores
-from enrich.tables.study import COPY, OURS, REAL, Study
+from enrich.tables.study import OURS, Study
 from gan.errors import InputError
 
 DISTANCES = ["fid", "kid"]
-TITLES = {REAL: "Real scans (ceiling)", COPY: "Source copied (floor)"}
+TITLES = {CEILING: "Real scans (ceiling)", FLOOR: "Source copied (floor)"}
 MEAN = "mean over sources"
 
 
@@ -118,7 +118,7 @@ def _row(study: Study, method: str, target: str, source: str, metric: str) -> di
 def _pairs(scores: pd.DataFrame, study: Study) -> list[tuple[str, str]]:
     """Return the (method, target) pairs with scores in the order of print: ceiling, floor, translators."""
     scored = set(zip(scores["method"], scores["target"], strict=True))
-    methods = [REAL, COPY, *study.translators]
+    methods = [CEILING, FLOOR, *study.translators]
     if missing := [name for name in study.translators if not any(method == name for method, _ in scored)]:
         raise InputError("scores", f"no translation by {', '.join(missing)}", "scores of every translator")
     return [(method, target) for method in methods for target in study.modalities if (method, target) in scored]
