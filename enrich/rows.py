@@ -56,6 +56,11 @@ class Row:
             return (name if name in CONTROLS else "single") + labels
         return f"{self.translator}{'-cases' if self.use == 'cases' else ''}-seed{seed}{labels}{synthetic}"
 
+    def folder(self, modality: str, seed: int) -> str:
+        """Return where its segmentations and scores of a modality lie, below the folder of a split."""
+        segmenter = NNUNET if self.segmenter == NNUNET else f"segmenters/{self.segmenter}"
+        return f"{segmenter}/{modality}/{self.channels(seed)}/seed{seed}"
+
     def within(self, label_percent: int, synthetic_percent: int) -> "Row":
         """Return the same row on a share of the training patients and of the further cases."""
         name, title = self.name, self.title
@@ -110,6 +115,11 @@ def _budgets(row: Row, config: Config) -> Iterator[Row]:
     for budget in product(labels, synthetic if row.use == "cases" else [100]):
         if budget != (100, 100):
             yield row.within(*budget)
+
+
+def data_set(modality: str, channels: str) -> str:
+    """Return the data set, below the folder `nnunet`, whose nnU-Net segments; that of `pooled` is trained once."""
+    return "pooled/single" if channels == "pooled" else f"{modality}/{channels}"
 
 
 def compared(config: Config, found: Sequence[Row]) -> list[str]:

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from enrich import index, volume
 from enrich.axial import AXIAL
-from enrich.columns import METRICS as METRICS
 from enrich.columns import SEGMENTATION
 from enrich.evaluate import read_mask
 from enrich.metrics.segmentation import scores

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from enrich.columns import METRICS
 from enrich.gather import per_patient, require_same_cases, require_scores
 from enrich.modality import title
-from enrich.score import METRICS
 
 Floats = NDArray[np.float64]
 

@@ -9,11 +9,11 @@ import torch
 from gan.errors import InputError
 from gan.files import publish
 
-KEYS = {"config", "log", "round", "method", "averaged", "optimizers", "random", "watched"}
+KEYS = {"config", "log", "gpu_memory_gb", "round", "method", "averaged", "optimizers", "random", "watched"}
 
 
 def save(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Write a checkpoint: the trainer's state, the resolved `config` and the `log` so far."""
+    """Write a checkpoint: the trainer's state, the resolved `config`, the `log` so far, `gpu_memory_gb`."""
     with publish(path) as temporary:
         torch.save(checkpoint, temporary)
 

@@ -126,8 +126,14 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
             if due:
                 save_grid(pictures / f"round_{trainer.round:06d}.png", watched, data.modalities, trainer)
             if last or trainer.round % settings.checkpoint_every == 0:
-                state = {"config": config, "log": "".join(lines), **trainer.state()}
+                record = {"config": config, "log": "".join(lines), "gpu_memory_gb": peak_gpu_memory_gb()}
+                state = record | trainer.state()
                 checkpoint.save(output / "checkpoint.pt", state)
+
+
+def peak_gpu_memory_gb() -> float | None:
+    """Return the most memory of the GPU that this process has held, 10⁹ bytes; None without a GPU."""
+    return torch.cuda.max_memory_reserved() / 1e9 if torch.cuda.is_available() else None
 
 
 def resolved(

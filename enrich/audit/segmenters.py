@@ -11,6 +11,7 @@ import torch
 from enrich.audit.check import Check
 from enrich.audit.study import Split, Study, listed, read_json, training_of
 from enrich.audit.translators import require_slices
+from enrich.rows import data_set
 from gan.errors import InputError
 
 SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are unpickled by
@@ -121,6 +122,6 @@ def _require_segmenter(check: Check, study: Study, split: Split, path: Path) -> 
 
 def trained_folds(split: Split, modality: str, channels: str, seed: str) -> dict[str, Path]:
     """Return nnU-Net's checkpoints of some channels of a modality by fold; those of `pooled` of all modalities."""
-    data = Path("pooled", "single") if channels == "pooled" else Path(modality, channels)
-    found = (split.folder / "nnunet" / data / seed / "results").glob("*/*/fold_*/checkpoint_final.pth")
+    results = split.folder / "nnunet" / data_set(modality, channels) / seed / "results"
+    found = results.glob("*/*/fold_*/checkpoint_final.pth")
     return {path.parent.name.removeprefix("fold_"): path for path in found}

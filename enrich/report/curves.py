@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from enrich.report.svg import DASHES, FAINT, SERIES, STYLE, inline
+from enrich.rows import data_set
 from gan.errors import InputError
 
 PANEL_INCHES = (2.7, 1.8)
@@ -92,10 +93,8 @@ def _read_log(path: Path) -> pd.DataFrame:
 
 def _read_nnunet(predictions: Path) -> pd.DataFrame:
     """Read the mean over folds; an epoch that a resumed training repeats counts once, the last time."""
-    folder = predictions.parent.parent
-    if folder.parent.name == "pooled":  # trained once for all modalities
-        folder = folder.parents[2] / "pooled" / "single" / folder.name
-    folder = folder / "results"
+    nnunet, (modality, channels, seed) = predictions.parents[4], predictions.parts[-5:-2]
+    folder = nnunet / data_set(modality, channels) / seed / "results"
     rows = [
         (log.parent.name, *value)
         for log in sorted(folder.glob("*/*/fold_*/training_log_*.txt"))

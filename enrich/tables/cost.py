@@ -3,6 +3,7 @@
 A job's benchmark file lies under `benchmarks/` of a run and of each of its outer folds; its name says what it made.
 """
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from enrich.config import facts, method_of, schema
 from enrich.rows import NNUNET, Row, title_of
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
 from enrich.tables.study import Study, parser
+from gan import checkpoint
 from gan.cost import cost
 from gan.errors import run
 from gan.methods import METHODS
@@ -43,7 +45,8 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
 
     Returns:
         One row per entry: kind (method), name, title; parameters of all networks of one model; multiply_adds of one
-        round of its training; trainings_ and synthesis_ jobs, hours and memory_gb, of all seeds and folds.
+        round of its training; training_ and synthesis_ jobs, hours and memory_gb, of all seeds and folds;
+        training_gpu_memory_gb.
     """
     rows = []
     for name, entry in study.config["methods"].items():
@@ -68,7 +71,7 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
                 "parameters": sum(found.networks.values()),
                 "multiply_adds": found.multiply_adds,
             }
-            | _named("training", measure(_files(results, names)))
+            | _named("training", measure(_files(results, names)) | {"gpu_memory_gb": gpu_memory(results, name)})
             | _named(
                 "synthesis",
                 measure(
@@ -83,6 +86,16 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
             )
         )
     return pd.DataFrame(rows)
+
+
+def gpu_memory(results: Path, name: str) -> float:
+    """Return the most memory in GB that a training of an entry held of its GPU, as its model says; NaN without one."""
+    found = [
+        checkpoint.load(path)["gpu_memory_gb"]
+        for folder in ("gan", "outer*/gan", "segmenters", "outer*/segmenters")
+        for path in results.glob(f"{folder}/{name}/**/model.pt")
+    ]
+    return max((value for value in found if value is not None), default=math.nan)
 
 
 def of_rows(study: Study, results: Path) -> pd.DataFrame:
@@ -113,7 +126,7 @@ def layout(study: Study, methods: pd.DataFrame, rows: pd.DataFrame) -> list[Tabl
                 Cell(_number(row["training_hours"] / seeds)),
                 Cell(_number(row["synthesis_hours"] / seeds)),
                 Cell(_number(row["training_memory_gb"])),
-                Cell(ABSENT),
+                Cell(_number(row["training_gpu_memory_gb"])),
             ]
             for row in methods.to_dict("records")
         ]
@@ -130,8 +143,8 @@ def layout(study: Study, methods: pd.DataFrame, rows: pd.DataFrame) -> list[Tabl
                     f" × {size} pixels and the config's widths and batch: convolutions and matrix products, counted as"
                     " python -m gan.methods does. Jobs are one for each pair or direction that a method needs, each"
                     " fold, and each network that it starts from. Hours add up all jobs, memory is the peak of any"
-                    " training: main memory, from Snakemake's benchmark files, which do not know that of a GPU. A job"
-                    " that was resumed counts from its last start on.",
+                    " training: main memory from Snakemake's benchmark files, that of a GPU as its models recorded it."
+                    " A job that was resumed counts from its last start on.",
                 ),
             )
         )

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from enrich.columns import METRICS
 from enrich.gather import per_patient, read_scores, require_same_cases, require_scores
 from enrich.modality import title
 from enrich.published import Published
 from enrich.rows import CONTROLS, Row
-from enrich.score import METRICS
 from enrich.statistics import power
 from enrich.tables import comparisons as tested
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write

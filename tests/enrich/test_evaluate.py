@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from enrich import evaluate, volume
-from enrich.score import METRICS
+from enrich.columns import METRICS
 from gan.errors import InputError
 from tests.real import real
 

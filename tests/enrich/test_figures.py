@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from enrich import index, volume
+from enrich.columns import METRICS
 from enrich.figures import label_budget, segmentation, translation
 from enrich.prepare import prepare
-from enrich.score import COLUMNS, METRICS
+from enrich.score import COLUMNS
 from gan.errors import InputError
 from gan.files import sha256
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from enrich import gather, index, score, volume
+from enrich.columns import METRICS
 from enrich.prepare import prepare
 from gan.errors import InputError
 from gan.files import sha256
@@ -37,7 +38,7 @@ def predict(tmp_path, scans_csv):
 
 
 def example(**changes):
-    row = dict.fromkeys(score.METRICS, 90.0) | {"reference_ml": 1.0, "prediction_ml": 1.0, "note": ""}
+    row = dict.fromkeys(METRICS, 90.0) | {"reference_ml": 1.0, "prediction_ml": 1.0, "note": ""}
     return row | IDENTITY | {"patient": "p1", "case": "p1"} | changes
 
 

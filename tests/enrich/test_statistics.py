@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from enrich.score import COLUMNS, METRICS
+from enrich.columns import METRICS
+from enrich.score import COLUMNS
 from enrich.statistics import (
     Design,
     compare,

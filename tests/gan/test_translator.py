@@ -25,7 +25,7 @@ def model(make_slices, tmp_path):
     trainer = Trainer(kind(3, 64, settings), settings, rounds=1)
     path = tmp_path / "model.pt"
     config = resolved(Slices(folder), "stargan", settings, 0, {})
-    checkpoint.save(path, {"config": config, "log": "", **trainer.state()})
+    checkpoint.save(path, {"config": config, "log": "", "gpu_memory_gb": None, **trainer.state()})
     return path
 
 

@@ -19,7 +19,7 @@ from enrich.config import (
 )
 from enrich.last_words import last_words
 from enrich.rows import NNUNET as BY_NNUNET
-from enrich.rows import compared, rows, title_of
+from enrich.rows import compared, data_set, rows, title_of
 from gan.errors import InputError
 from gan.scope import Scope
 from gan.sources import sources, training_sources
@@ -327,12 +327,13 @@ def dataset_to_predict(wildcards):
 
 def checkpoints(wildcards):
     """The folds that predict; the pooled model is trained once for all modalities."""
-    folder = (
-        f"results/{wildcards.split}/nnunet/{wildcards.modality}/{wildcards.channels}"
-    )
-    if wildcards.channels == "pooled":
-        folder = f"results/{wildcards.split}/nnunet/pooled/single"
-    return [checkpoint_of(folder, wildcards.seed, fold) for fold in NNUNET["folds"]]
+    folder = data_set(wildcards.modality, wildcards.channels)
+    return [
+        checkpoint_of(
+            f"results/{wildcards.split}/nnunet/{folder}", wildcards.seed, fold
+        )
+        for fold in NNUNET["folds"]
+    ]
 
 
 def optional(name, value):
@@ -351,15 +352,24 @@ def row_of(wildcards):
 
 def all_scores(wildcards):
     """Scores of every split, modality, row and seed."""
-    folders = {
-        row.name: "" if row.segmenter == BY_NNUNET else "segmenters/" for row in ROWS
-    }
     return [
-        f"results/{split}/{folders[row.name]}{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/scores.csv"
+        f"results/{split}/{row.folder(modality, seed)}/scores.csv"
         for split in SPLITS
         for modality in MODALITIES
         for seed in config["seeds"]
         for row in ROWS
+    ]
+
+
+def segmenting_models():
+    """The models of every segmenter in nnU-Net's place that is trained on channels."""
+    return [
+        f"results/{split}/{row.folder(modality, seed)}/model.pt"
+        for split in SPLITS
+        for modality in MODALITIES
+        for seed in config["seeds"]
+        for row in ROWS
+        if row.segmenter not in (BY_NNUNET, *TRANSLATORS)
     ]
 
 

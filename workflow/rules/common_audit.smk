@@ -31,15 +31,7 @@ def audited_models(wildcards):
         for path in translating
         for network in pretrained_by(path.parts[path.parts.index("gan") + 1])
     ]
-    segmenting = [
-        f"results/{split}/segmenters/{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/model.pt"
-        for split in SPLITS
-        for modality in MODALITIES
-        for seed in config["seeds"]
-        for row in ROWS
-        if row.segmenter not in (BY_NNUNET, *TRANSLATORS)
-    ]
-    return [*map(str, translating), *map(str, networks), *segmenting]
+    return [*map(str, translating), *map(str, networks), *segmenting_models()]
 
 
 def audited_indexes(wildcards):
@@ -85,9 +77,9 @@ def audited_nnunet(wildcards):
         for seed in config["seeds"]
         for row in ROWS
         if row.segmenter == BY_NNUNET
-        for modality in (["pooled"] if row.name == "pooled" else MODALITIES)
+        for modality in MODALITIES
         for folder in [
-            f"results/{split}/nnunet/{modality}/{'single' if row.name == 'pooled' else row.channels(seed)}"
+            f"results/{split}/nnunet/{data_set(modality, row.channels(seed))}"
         ]
         for path in [
             f"{folder}/raw/Dataset001_enriched/dataset.json",

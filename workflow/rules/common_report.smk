@@ -33,13 +33,10 @@ def synthetic_of_report():
 def predictions_of_report():
     """Row and modality, and index, of the segmentations of all that there is: of every split under the first seed."""
     seed = config["seeds"][0]
-    folders = {
-        row.name: "" if row.segmenter == BY_NNUNET else "segmenters/" for row in ROWS
-    }
     return [
         (
             f"{row.name}/{modality}",
-            f"results/{split}/{folders[row.name]}{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/predictions/index.csv",
+            f"results/{split}/{row.folder(modality, seed)}/predictions/index.csv",
         )
         for split in SPLITS
         for modality in MODALITIES
@@ -50,15 +47,7 @@ def predictions_of_report():
 
 def models_of_report():
     """Every model of a method, whose log lies beside it."""
-    segmenting = [
-        f"results/{split}/segmenters/{row.segmenter}/{modality}/{row.channels(seed)}/seed{seed}/model.pt"
-        for split in SPLITS
-        for modality in MODALITIES
-        for seed in config["seeds"]
-        for row in ROWS
-        if row.segmenter not in (BY_NNUNET, *TRANSLATORS)
-    ]
-    return segmenting + [
+    return segmenting_models() + [
         path
         for split in SPLITS
         for name in TRANSLATORS

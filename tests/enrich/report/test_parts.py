@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from enrich.columns import METRICS
 from enrich.report import curves, pictures, tables
 from enrich.report.comparisons import reading, summary
 from enrich.report.distributions import distributions
 from enrich.report.facts import commit
 from enrich.report.slider import slices_through
-from enrich.score import METRICS
 from enrich.volume import Volume
 from gan.errors import InputError
 from tests.enrich.report.run_tree import pixels

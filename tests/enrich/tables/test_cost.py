@@ -1,4 +1,5 @@
 import json
+import math
 import sys
 
 import pandas as pd
@@ -6,6 +7,7 @@ import pytest
 
 from enrich.tables import cost
 from enrich.tables.layout import markdown
+from gan import checkpoint
 from gan.cost import cost as cost_of
 from gan.methods import METHODS
 from gan.settings import resolve
@@ -83,6 +85,16 @@ def test_parameters_are_those_of_the_entry(small, results):
     row = of(table, "tc_mgan")
     assert (row["parameters"], row["multiply_adds"]) == (sum(expected.networks.values()), expected.multiply_adds)
     assert of(table, "tc_mgan-wide")["parameters"] > row["parameters"]
+
+
+def test_gpu_memory_is_the_most_that_a_model_recorded(small, results):
+    folder = results("benchmarks/gan/none", 1)
+    for place, used in (("gan/tc_mgan/flair", 1.5), ("outer1/gan/tc_mgan/t1ce/seed0/fold1", 3.5), ("gan/x/all", 9)):
+        (folder / place).mkdir(parents=True)
+        checkpoint.save(folder / place / "model.pt", dict.fromkeys(checkpoint.KEYS) | {"gpu_memory_gb": used})
+    checkpoint.save(folder / "gan" / "tc_mgan" / "model.pt", dict.fromkeys(checkpoint.KEYS))
+    assert math.isnan(cost.gpu_memory(folder, "segan"))
+    assert of(cost.of_methods(small, folder), "tc_mgan")["training_gpu_memory_gb"] == 3.5
 
 
 def test_command_line(small, results, tmp_path, monkeypatch):

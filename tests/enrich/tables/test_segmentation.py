@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from enrich import published
-from enrich.score import COLUMNS, METRICS
+from enrich.columns import METRICS
+from enrich.score import COLUMNS
 from enrich.statistics import compare
 from enrich.tables import comparisons as comparisons_table
 from enrich.tables import segmentation
