@@ -16,7 +16,7 @@ def test_real_scans_become_a_table(tmp_path):
     small = {"width": 4, "batch_size": 2, "rounds": 5}
     paired = config["methods"]["tc_mgan"] | small | {"segmentor": small}
     config["methods"] = {"targan": small, "tc_mgan": paired}
-    config["nnunet"] |= {"epochs": 1, "iterations": 1, "gpu_memory_gb": 0.5}
+    config["nnunet"] |= {"epochs": 1, "iterations": 1, "gpu_memory_gb": 0.5, "spacing_mm": [1, 4, 4]}
     done = snakemake(tmp_path, "results/brats2015/tables/segmentation.md", config=config)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
 
