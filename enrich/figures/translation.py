@@ -16,12 +16,10 @@ from enrich import index, splits
 from enrich.arguments import named_path
 from enrich.axial import AXIAL, to_axial
 from enrich.figures.style import save
-from enrich.intensity import Intensity, stored_range
+from enrich.intensity import Intensity, stored_as_images
 from enrich.modality import title
 from enrich.volume import Volume, read, reorient, require_same_grid
 from gan.errors import InputError, run
-
-INTENSITY = Intensity()
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Source:
     aspect: float
 
 
-def pick_source(scans_csv: Path, test: list[str], modality: str) -> Source:
+def pick_source(scans_csv: Path, test: list[str], modality: str, intensity: Intensity) -> Source:
     """Read the first test scan of a modality that shows the target, at the slice with the largest target.
 
     Raises:
@@ -60,7 +58,7 @@ def pick_source(scans_csv: Path, test: list[str], modality: str) -> Source:
     row = fitting.sort_values("case").iloc[0]
     image_path, label_path = (index.file_of(scans_csv, row[name], row[f"{name}_sha256"]) for name in ("image", "label"))
     image = read(image_path)
-    axial, _ = to_axial(image, row, INTENSITY, image_path)
+    axial, _ = to_axial(image, row, intensity, image_path)
     target = reorient(read(label_path), AXIAL).array > 0
     chosen = int(target.sum(axis=(1, 2)).argmax())
     x_mm, y_mm, _ = axial.spacing_mm
@@ -68,7 +66,7 @@ def pick_source(scans_csv: Path, test: list[str], modality: str) -> Source:
     return Source(row["case"], modality, image, chosen, grey, target[chosen], y_mm / x_mm)
 
 
-def read_translation(synthetic: Path, source: Source, target: str) -> NDArray[np.float32]:
+def read_translation(synthetic: Path, source: Source, target: str, intensity: Intensity) -> NDArray[np.float32]:
     """Return the source's slice translated to modality `target`, between black 0 and white 1, (Y, X).
 
     Raises:
@@ -82,13 +80,11 @@ def read_translation(synthetic: Path, source: Source, target: str) -> NDArray[np
     path = index.file_of(synthetic, *wanted.iloc[0][["image", "sha256"]])
     translation = read(path)
     require_same_grid(path, translation, source.image)
-    low, high = stored_range(target, INTENSITY)
-    voxels = reorient(translation, AXIAL).array[source.slice].astype(np.float32)
-    grey: NDArray[np.float32] = np.clip((voxels - low) / (high - low), 0, 1)
-    return grey
+    image = stored_as_images(reorient(translation, AXIAL).array[source.slice], target, intensity)
+    return (image + 1) / np.float32(2)
 
 
-def draw(sources: list[Source], synthetic: dict[str, Path], titles: dict[str, str]) -> Figure:
+def draw(sources: list[Source], synthetic: dict[str, Path], titles: dict[str, str], intensity: Intensity) -> Figure:
     """Draw a row for each direction between two sources' modalities and a column for the source and each method."""
     directions = list(permutations(sources, 2))
     columns = 1 + len(synthetic)
@@ -101,7 +97,7 @@ def draw(sources: list[Source], synthetic: dict[str, Path], titles: dict[str, st
         axes[0].set_ylabel(f"{title(source.modality)} → {title(target.modality)}\n{source.case}", fontsize=9)
         _show(axes[0], source.grey, source)
         for panel, path in zip(axes[1:], synthetic.values(), strict=True):
-            _show(panel, read_translation(path, source, target.modality), source)
+            _show(panel, read_translation(path, source, target.modality, intensity), source)
     for panel, name in zip(grid[0], ["Source", *(titles.get(method, method) for method in synthetic)], strict=True):
         panel.set_title(name, fontsize=10)
     return figure
@@ -121,12 +117,13 @@ def main() -> None:
     parser.add_argument("--splits", type=Path, required=True, help="splits.json")
     parser.add_argument("--modalities", nargs="+", required=True, help="modalities, in order")
     parser.add_argument("--synthetic", type=named_path, nargs="+", required=True, metavar="METHOD=INDEX.CSV")
+    parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
     parser.add_argument("--titles-json", type=json.loads, default={}, help='{"targan": "TarGAN"}')
     parser.add_argument("--output", type=Path, required=True, help="PNG")
     arguments = parser.parse_args()
-    test = splits.read(arguments.splits).test
-    sources = [pick_source(arguments.scans, test, modality) for modality in arguments.modalities]
-    save(draw(sources, dict(arguments.synthetic), arguments.titles_json), arguments.output)
+    test, intensity = splits.read(arguments.splits).test, Intensity(**arguments.intensity)
+    sources = [pick_source(arguments.scans, test, modality, intensity) for modality in arguments.modalities]
+    save(draw(sources, dict(arguments.synthetic), arguments.titles_json, intensity), arguments.output)
 
 
 if __name__ == "__main__":

@@ -55,5 +55,5 @@ METRIC = {
     "mae_in_target": Metric("MAE in target", higher=False, decimals=4),
     "slice_consistency": Metric("Slice consistency", higher=None, decimals=3),
     "fid": Metric("FID", higher=False, decimals=4),
-    "kid": Metric("KID", higher=False, decimals=4),
+    "kid": Metric("KID", higher=False, decimals=6),
 }

@@ -175,8 +175,9 @@ def _definitions() -> str:
     return (
         "Rows and columns as in the table before. Images are in [-1, 1] (data range 2) and compared inside the source's"
         " body. PSNR, SSIM and MAE in the target need a real scan of the target modality on the same grid. MI: between"
-        " a slice and its translation, 64 × 64 bins, the mean over slices. Slice consistency: roughness along z over"
-        " that in the plane, relative to the source; 1 is as smooth as the source, more flickers."
+        " a slice and its translation, 64 × 64 bins, the mean over slices; none has more than the source itself, the"
+        " floor. Slice consistency: roughness along z over that in the plane, relative to the source; 1 is as smooth"
+        " as the source, more flickers."
     )
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from enrich import index, volume
 from enrich.columns import METRICS
 from enrich.figures import label_budget, segmentation, translation
+from enrich.intensity import Intensity
 from enrich.prepare import prepare
 from enrich.score import COLUMNS
 from gan.errors import InputError
@@ -72,7 +73,7 @@ def scores(undefined=0):
 
 
 def test_source_is_the_axial_slice_with_the_largest_target(scans_csv):
-    source = translation.pick_source(scans_csv, TEST, "ct")
+    source = translation.pick_source(scans_csv, TEST, "ct", Intensity())
     assert source.case == "ct02"  # stored in another orientation than LPS
     label = volume.reorient(volume.read(scans_csv.parent / "scans" / "ct02_ct_label.nii.gz"), "LPS")
     areas = label.array.sum(axis=(1, 2))
@@ -88,11 +89,22 @@ def test_source_is_the_axial_slice_with_the_largest_target(scans_csv):
 @pytest.mark.parametrize("target", MODALITIES)
 @pytest.mark.parametrize("modality", ["ct", "t1"])
 def test_translations_are_shown_axial_from_black_to_white(scans_csv, synthetic, modality, target):
-    source = translation.pick_source(scans_csv, TEST, modality)
-    shown = translation.read_translation(synthetic("targan", highest=1), source, target)
+    source = translation.pick_source(scans_csv, TEST, modality, Intensity())
+    shown = translation.read_translation(synthetic("targan", highest=1), source, target, Intensity())
     assert shown.shape == source.grey.shape
     expected = np.broadcast_to(np.linspace(0, 1, shown.shape[1]), shown.shape)
     assert np.abs(shown - expected).max() < 1 / 300
+
+
+def test_a_scan_and_its_translation_to_ct_are_shown_in_the_window_of_the_config(scans_csv, synthetic):
+    wide = Intensity(ct_window_hu=(-560, 640))  # three times as wide, about the same middle
+    narrow, source = (translation.pick_source(scans_csv, TEST, "ct", window) for window in (Intensity(), wide))
+    assert source.grey[source.target].mean() == pytest.approx(670 / 1200, abs=0.02)
+    inside = (narrow.grey > 0) & (narrow.grey < 1)
+    np.testing.assert_allclose(source.grey[inside], (narrow.grey[inside] + 1) / 3, atol=1e-5)
+    path, source = synthetic("targan", highest=1), translation.pick_source(scans_csv, TEST, "t1", wide)
+    shown = [translation.read_translation(path, source, "ct", window) for window in (Intensity(), wide)]
+    np.testing.assert_allclose(shown[1], (shown[0] + 1) / 3, atol=1e-5)
 
 
 def test_translation_figure_has_a_contour_in_every_panel_and_equal_bytes(scans_csv, synthetic, tmp_path, monkeypatch):
@@ -100,13 +112,12 @@ def test_translation_figure_has_a_contour_in_every_panel_and_equal_bytes(scans_c
     arguments = [f"--scans={scans_csv}", f"--splits={tmp_path / 'splits.json'}", "--modalities", *MODALITIES]
     paths = [tmp_path / "figures" / f"{k}.png" for k in range(2)]
     for path in paths:
-        options = ['--titles-json={"targan": "TarGAN"}', f"--output={path}"]
+        options = ["--intensity={}", '--titles-json={"targan": "TarGAN"}', f"--output={path}"]
         monkeypatch.setattr(sys, "argv", ["translation", *arguments, "--synthetic", *indexes, *options])
         translation.main()
     assert paths[0].read_bytes() == paths[1].read_bytes()
-    monkeypatch.setattr(
-        sys, "argv", ["translation", *arguments, "--synthetic", indexes[0], f"--output={tmp_path / 'one.png'}"]
-    )
+    options = ["--intensity={}", f"--output={tmp_path / 'one.png'}"]
+    monkeypatch.setattr(sys, "argv", ["translation", *arguments, "--synthetic", indexes[0], *options])
     translation.main()
     assert reds(paths[0]) > 6 * 3 * 100
     assert reds(paths[0]) == pytest.approx(reds(tmp_path / "one.png") * 3 / 2, rel=0.1)
@@ -114,32 +125,32 @@ def test_translation_figure_has_a_contour_in_every_panel_and_equal_bytes(scans_c
 
 def test_translation_figure_needs_every_direction_once(scans_csv, synthetic):
     path = synthetic("targan", 1)
-    source = translation.pick_source(scans_csv, TEST, "ct")
+    source = translation.pick_source(scans_csv, TEST, "ct", Intensity())
     rows = index.read(path)
     index.write(rows[rows["target"] != "t2"], path)
     with pytest.raises(InputError, match="0 translations, expected ct02 from ct to t2 once"):
-        translation.read_translation(path, source, "t2")
+        translation.read_translation(path, source, "t2", Intensity())
 
 
 def test_a_translation_on_another_grid_is_refused(scans_csv, synthetic):
     path = synthetic("targan", 1)
-    source = translation.pick_source(scans_csv, TEST, "ct")
+    source = translation.pick_source(scans_csv, TEST, "ct", Intensity())
     rows = index.read(path)
     rows["case"] = rows["case"].map({"ct01": "ct02"})
     index.write(rows.dropna(), path)
     with pytest.raises(InputError, match="a grid of"):
-        translation.read_translation(path, source, "t1")
+        translation.read_translation(path, source, "t1", Intensity())
 
 
 def test_translation_figure_needs_a_test_scan_that_shows_the_target(scans_csv):
     with pytest.raises(InputError, match="no test scan of flair that shows the target"):
-        translation.pick_source(scans_csv, TEST, "flair")
+        translation.pick_source(scans_csv, TEST, "flair", Intensity())
     rows = index.read(scans_csv)
-    assert translation.pick_source(scans_csv, TEST, "ct").case == rows["case"][1]
+    assert translation.pick_source(scans_csv, TEST, "ct", Intensity()).case == rows["case"][1]
     rows.loc[1, "target_ml"] = 0
     index.write(rows, scans_csv)
     with pytest.raises(InputError, match="no test scan of ct that shows the target"):
-        translation.pick_source(scans_csv, TEST, "ct")
+        translation.pick_source(scans_csv, TEST, "ct", Intensity())
 
 
 def test_segmentation_figure_is_reproducible(tmp_path, monkeypatch):

@@ -139,11 +139,12 @@ rule translation_figure:
         synthetic=lambda wildcards, input: [
             f"{n}={i}" for n, i in zip(TRANSLATORS, input.synthetic)
         ],
+        intensity=json.dumps(config["intensity"]),
         titles=json.dumps(TRANSLATOR_TITLES),
     shell:
         "python -m enrich.figures.translation --scans {input.scans:q} --splits {input.splits:q}"
-        " --modalities {params.modalities} --synthetic {params.synthetic:q} --titles-json {params.titles:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        " --modalities {params.modalities} --synthetic {params.synthetic:q} --intensity {params.intensity:q}"
+        " --titles-json {params.titles:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule figures:

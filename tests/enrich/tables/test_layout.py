@@ -59,7 +59,7 @@ def test_three_files_or_none(tmp_path):
         ("dice_percent", (94.5, 2.12132, 0.304), "94.50 ± 2.12 [0.30]"),
         ("dice_percent", (80.0, float("nan")), "80.00"),
         ("psnr_db", (float("inf"), float("nan")), "∞"),
-        ("kid", (-0.00021, float("nan")), "−0.0002"),
+        ("kid", (-0.00021, float("nan")), "−0.000210"),
         ("ssim", (float("nan"), 1.0), "–"),
     ],
 )

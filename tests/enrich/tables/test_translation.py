@@ -123,7 +123,7 @@ def test_ceiling_and_floor_frame_the_methods(scores, distances, three):
     assert rows["Source copied (floor)"]["S-score (%) ↑ T1w"] == "10.00 ± 0.00"
     assert rows["TarGAN"]["S-score (%) ↑ T1w"].startswith("**75.00 ± ")
     assert rows["TarGAN"]["FID ↓ (Single's encoder, N = 20–40) T1w"] == r"**1.6000 \[0.1414\]**"
-    assert rows["TarGAN"]["KID ↓ (Single's encoder, N = 20–40) T1w"] == r"**−0.0100 \[0.0000\]**"
+    assert rows["TarGAN"]["KID ↓ (Single's encoder, N = 20–40) T1w"] == r"**−0.010000 \[0.000000\]**"
     assert rows["TarGAN"]["Labels used"] == "all modalities"
     assert rows["StarGAN"]["Labels used"] == "none"
     notes = " ".join(first.notes)
