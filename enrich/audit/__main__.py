@@ -1,7 +1,8 @@
 """Audit a finished run: prove from recorded patients and hashes that nobody who tests was trained on.
 
-`python -m enrich.audit --run results/<run> --output results/<run>/audit.json` writes what was proved and the hash of
-every file that was read. Where anything contradicts it, every contradiction goes to standard error, the first one again
+`python -m enrich.audit --run results/<run> --output results/<run>/audit.json` writes what was proved, the hash of every
+file that was read, and the leftovers: results of other configs, that nothing of this one is made with and of which
+nothing is claimed. Where anything contradicts it, every contradiction goes to standard error, the first one again
 last, and no `audit.json` is left.
 """
 
@@ -18,6 +19,7 @@ from enrich.audit.patients import as_configured, every_patient_tests_once, one_p
 from enrich.audit.scored import every_test_case_scored_once
 from enrich.audit.segmenters import no_test_patient_trains
 from enrich.audit.study import Study
+from enrich.audit.translations import translations_of_test_patients
 from enrich.audit.translators import caches_without_tests, no_test_patient_translates
 from gan.errors import run
 from gan.files import publish
@@ -34,18 +36,19 @@ CHECKS: tuple[Callable[[Study], Check], ...] = (
     datasets_of_training_patients,
     no_test_patient_trains,
     every_test_case_scored_once,
+    translations_of_test_patients,
 )
 
 
-def audit(folder: Path, workers: int) -> tuple[list[Check], dict[str, str]]:
-    """Return the checks of a run, and the SHA-256 of every file that was read, by path relative to `folder`.
+def audit(folder: Path, workers: int) -> tuple[Study, list[Check]]:
+    """Return a run and its checks, of which those that found nothing to examine claim nothing.
 
     Raises:
         InputError: a file without which nothing can be checked is missing or broken.
     """
     study = Study(folder, workers)
     checks = [check(study) for check in CHECKS]
-    return checks, study.files.relative_to(folder)
+    return study, [check for check in checks if check.examined]
 
 
 def main() -> None:
@@ -56,12 +59,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="audit.json")
     arguments = parser.parse_args()
     arguments.output.unlink(missing_ok=True)  # a former one says nothing of these files
-    checks, files = audit(arguments.run, arguments.workers)
+    study, checks = audit(arguments.run, arguments.workers)
     if found := [f"{check.name}: {line}" for check in checks for line in check.found]:
         print(*found, sep="\n", file=sys.stderr)  # noqa: T201
         further = f" (and {len(found) - 1} further)" if len(found) > 1 else ""
         sys.exit(f"error: {found[0]}{further}")
-    content = {"passed": True, "checks": [check.as_json() for check in checks], "files": files}
+    leftovers = sorted(path.relative_to(arguments.run).as_posix() for path in study.results.all_leftovers)
+    files = study.files.relative_to(arguments.run)
+    content = {"passed": True, "checks": [check.as_json() for check in checks], "leftovers": leftovers, "files": files}
     with publish(arguments.output) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 

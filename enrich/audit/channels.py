@@ -2,20 +2,21 @@
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from enrich import index
+from enrich.audit import records
 from enrich.audit.check import Check
-from enrich.audit.study import ALL, Split, Study, read_json
-from gan.errors import InputError
+from enrich.audit.records import read_json
+from enrich.audit.study import Split, Study, examine
+from enrich.crossfit import ALL, FOLD, MEAN
 
 FIT = ("fit",)
-PLACE = re.compile(r"/synthetic/(?P<name>[^/]+)(/seed(?P<seed>\d+)(-test-(?P<test>all|fold|mean))?)?/index\.csv$")
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,11 @@ class Origin:
 
 
 def origin_of(path: Path) -> Origin:
-    """Return what the place of an index says.
-
-    Raises:
-        InputError: an index elsewhere than where one is written.
-    """
-    found = PLACE.search(path.as_posix())
+    """Return what the place of an index, `synthetic/<name>[/seed<k>[-test-<fit>]]/index.csv`, says."""
+    found = re.fullmatch(r"seed(\d+)(?:-test-(\w+))?", path.parent.name)
     if found is None:
-        raise InputError(path, "an index", "none here: synthetic/<name>[/seed<k>[-test-<fit>]]/index.csv")
-    return Origin(path, found["name"], int(found["seed"]) if found["seed"] else None, found["test"])
+        return Origin(path, path.parent.name, None, None)
+    return Origin(path, path.parents[1].name, int(found[1]), found[2])
 
 
 def channels_made_as_configured(study: Study) -> Check:
@@ -56,20 +53,23 @@ def channels_made_as_configured(study: Study) -> Check:
         "translated."
     )
     check = Check("synthetic channels", claim, study.files)
-    for split in study.splits:
-        controls = study.folder.glob("synthetic/*/index.csv") if split is study.splits[0] else []
-        for path in [*sorted(controls), *sorted(split.folder.glob("synthetic/[!.]*/[!.]*/**/index.csv"))]:
-            with check.reading():
-                origin = origin_of(path)
-                rows = index.read(path, index.SYNTHETIC if origin.seed is None else index.SYNTHETIC + FIT)
-                study.files.prefetch([path, *(path.parent / image for image in rows["image"])])
-                for row in rows.to_dict("records"):
-                    with check.reading():
-                        _require_channel(check, study, split, origin, row)
-                names = rows[["case", "source", "target"]]
-                for case, source, target in names[names.duplicated()].itertuples(index=False):
-                    check.require(False, path, f"{case} {source} to {target} twice", "once")
+    for path in study.results.controls:
+        with check.reading():
+            _require_index(check, study, study.splits[0], path)
+    examine(check, study, "synthetic", _require_index)
     return check
+
+
+def _require_index(check: Check, study: Study, split: Split, path: Path) -> None:
+    origin = origin_of(path)
+    rows = index.read(path, index.SYNTHETIC if origin.seed is None else index.SYNTHETIC + FIT)
+    study.files.prefetch([path, *(path.parent / image for image in rows["image"])])
+    for row in rows.to_dict("records"):
+        with check.reading():
+            _require_channel(check, study, split, origin, row)
+    names = rows[["case", "source", "target"]]
+    for case, source, target in names[names.duplicated()].itertuples(index=False):
+        check.require(False, path, f"{case} {source} to {target} twice", "once")
 
 
 def _require_channel(check: Check, study: Study, split: Split, origin: Origin, row: dict[Any, str]) -> None:
@@ -85,26 +85,28 @@ def _require_channel(check: Check, study: Study, split: Split, origin: Origin, r
     if origin.test:
         check.require(patient in split.who.test, path, f"patient {patient}", "test patients only")
     sidecar = image.with_name(image.name.replace(".nii.gz", ".json"))
-    facts = read_json(sidecar)
+    facts = read_json(sidecar, records.SIDECAR)
     study.files.sha256(sidecar)
-    source = facts.get("source_sha256")
-    check.require(source == study.image_sha256[scan], sidecar, f"another source of {patient}", f"as {study.scans_csv}")
-    made = Made(patient, row["fit"], facts.get("models_sha256", []), fits_of(study, split, patient, origin.test))
-    require_models(check, split, sidecar, origin.name, origin.seed, made)
+    same = facts["source_sha256"] == study.image_sha256[scan]
+    check.require(same, sidecar, f"another source of {patient}", f"as {study.scans_csv}")
+    made = Made(patient, row["fit"], facts["models_sha256"], fit_of(study, split, patient, origin.test))
+    require_models(check, study, split, sidecar, origin.name, origin.seed, made)
 
 
-def fits_of(study: Study, split: Split, patient: str, test: str | None = None) -> set[str]:
-    """Return by which fits a patient may be translated; `test` overrides the config's `crossfit_test`."""
-    who = split.who
-    folds = [f"fold{number}" for number in range(len(who.folds))]
-    if not folds:
-        return {ALL}
-    if (number := who.fold_of(patient)) is not None:
-        return {folds[number]}
-    if patient in who.test:
-        key = test or study.config["crossfit_test"]
-        return set(folds) if key == "fold" else {key}
-    return {ALL, "mean", *folds}
+def fit_of(study: Study, split: Split, patient: str, test: str | None = None) -> str:
+    """Return by which fit a patient is translated, as `enrich.crossfit` has it; `test` overrides `crossfit_test`.
+
+    Whoever is in no fold is translated by one that her id draws, as those who test are where `test` is `fold`.
+    """
+    who, way = split.who, test or study.config["crossfit_test"]
+    number = who.fold_of(patient)
+    if not who.folds:
+        return ALL
+    if number is None and patient in who.test and way != FOLD:
+        return str(way)
+    if number is None:
+        number = int(np.random.default_rng(list(patient.encode())).integers(len(who.folds)))
+    return f"{FOLD}{number}"
 
 
 @dataclass(frozen=True)
@@ -115,26 +117,26 @@ class Made:
         patient: who was translated.
         fit: the models, as the index says.
         models_sha256: the models, as its sidecar says.
-        expected: the fits that may be.
+        expected: the fit that translates her.
     """
 
     patient: str
     fit: str
     models_sha256: Sequence[str]
-    expected: Collection[str]
+    expected: str
 
 
-def require_models(check: Check, split: Split, record: Path, name: str, seed: int, made: Made) -> None:
+def require_models(check: Check, study: Study, split: Split, record: Path, name: str, seed: int, made: Made) -> None:
     """Require that `record` names models on disk, of an entry and seed and the right fit, that may translate her."""
     who, patient = split.who, made.patient
     found = f"patient {patient} translated by fit {made.fit or 'none'}"
-    check.require(made.fit in made.expected, record, found, " or ".join(sorted(made.expected)))
+    check.require(made.fit == made.expected, record, found, made.expected)
     check.require(bool(made.models_sha256), record, f"no model that translated patient {patient}", "their sha256")
     fits = set()
     for digest in made.models_sha256:
-        model = split.models.get(digest)
-        expected = f"one of gan/{name}/*/seed{seed}"
-        if not check.require(model is not None, record, f"a model of sha256 {digest[:12]}…", expected) or model is None:
+        model, expected = split.models.get(digest), f"one of gan/{name}/*/seed{seed}"
+        if model is None:
+            check.require(False, record, study.results.named("model", digest), expected)
             continue
         own = (model.name, model.seed, model.network) == (name, seed, None)
         check.require(own, record, f"the model {model.path}", expected)
@@ -143,7 +145,7 @@ def require_models(check: Check, split: Split, record: Path, name: str, seed: in
             leak = f"patient {patient} translated by {model.path}, which was trained on {patient}"
             check.require(patient not in split.seen(model), record, leak, "a model that never saw the patient")
     folds = {f"fold{number}" for number in range(len(who.folds))}
-    wanted = folds if made.fit == "mean" else {made.fit}
+    wanted = folds if made.fit == MEAN else {made.fit}
     found = f"models of {', '.join(sorted(fits)) or 'no fit'} for patient {patient}"
     check.require(fits == wanted, record, found, f"of {', '.join(sorted(wanted))}")
 
@@ -156,31 +158,15 @@ def cases_made_as_configured(study: Study) -> Check:
         "are."
     )
     check = Check("further cases", claim, study.files)
-    for split in study.splits:
-        root = split.folder / "cases"
-        for path in sorted(root.rglob("index.csv")):
-            with check.reading():
-                name, seed = path.relative_to(root).parts[0], re.search(r"seed(\d+)", path.parent.name)
-                if seed is None:
-                    raise InputError(path, "an index", f"none here: {root}/<name>/<modality>/seed<k>/index.csv")
-                rows = index.read(path, index.CASES + FIT)
-                facts = read_json(path.with_name("cases.json"))
-                images = [path.parent / image for image in rows["image"]]
-                study.files.prefetch([path, path.with_name("cases.json"), *images])
-                _require_cases(check, study, split, path, rows, facts["models_sha256"], name, int(seed[1]))
+    examine(check, study, "cases", _require_cases)
     return check
 
 
-def _require_cases(
-    check: Check,
-    study: Study,
-    split: Split,
-    path: Path,
-    rows: pd.DataFrame,
-    models: dict[str, list[str]],
-    name: str,
-    seed: int,
-) -> None:
+def _require_cases(check: Check, study: Study, split: Split, path: Path) -> None:
+    name, seed = path.parents[2].name, int(path.parent.name.removeprefix("seed"))
+    rows, record = index.read(path, index.CASES + FIT), path.with_name("cases.json")
+    models = read_json(record, records.CASES)["models_sha256"]
+    study.files.prefetch([path, record, *(path.parent / image for image in rows["image"])])
     for row in rows.to_dict("records"):
         patient, case = row["patient"], row["case"]
         check.require_file(path.parent / row["image"], row["sha256"], path)
@@ -188,6 +174,6 @@ def _require_cases(
         owner, digest = study.real.get(os.path.realpath(path.parent / row["label"]), ("", ""))
         found = f"case {case} of patient {patient} with the label of {owner or 'nobody'}"
         check.require(owner == patient and digest == row["label_sha256"], path, found, "her own")
-        made = Made(patient, row["fit"], models.get(row["fit"], []), fits_of(study, split, patient))
+        made = Made(patient, row["fit"], models.get(row["fit"], []), fit_of(study, split, patient))
         with check.reading():
-            require_models(check, split, path.with_name("cases.json"), name, seed, made)
+            require_models(check, study, split, record, name, seed, made)

@@ -2,20 +2,21 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from enrich.audit import records
 from enrich.audit.check import Check
-from enrich.audit.study import Known, Split, Study, listed, read_json
+from enrich.audit.records import read_json
+from enrich.audit.shares import SHARES, cases_within, shares_percent
+from enrich.audit.study import Known, Split, Study, examine, listed
 from enrich.nnunet.dataset import FILE_ENDING
 from gan.errors import InputError
 
 CHANNELS = re.compile(
     r"(?P<plain>single)|(?P<control>zero|copy|oracle)|(?P<name>.+?)(?P<cases>-cases)?-seed(?P<seed>\d+)"
 )
-BUDGET = re.compile(r"(-labels\d+)?(-synthetic\d+)?$")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def added_to(folder: Path, study: Study, split: Split) -> Added:
     Raises:
         InputError: a folder that no data set is written to.
     """
-    found = CHANNELS.fullmatch(BUDGET.sub("", folder.name))
+    found = CHANNELS.fullmatch(SHARES.sub("", folder.name))
     if found is None:
         raise InputError(folder, f"the channels {folder.name}", "those of a row of the table")
     if found["plain"]:
@@ -54,21 +55,20 @@ def datasets_of_training_patients(study: Study) -> Check:
     """Nothing of a test patient is in a training set."""
     claim = (
         "Every image and label map in a dataset.json is the file that scans.csv, or the index that it names by hash, "
-        "has recorded; all of a case are of one patient, who trains the segmenter; the cases to predict are of test "
-        "patients; and no patient both trains and validates in a fold of nnU-Net's."
+        "has recorded; all of a case are of one patient, who trains the segmenter; the cases are those of all such "
+        "patients, or of the share of them that its name says, the same in every data set of a modality, and so are "
+        "the further cases; the cases to predict are of test patients; and no patient both trains and validates in a "
+        "fold of nnU-Net's."
     )
     check = Check("datasets", claim, study.files)
-    for split in study.splits:
-        for path in sorted(split.folder.glob("nnunet/*/*/raw/*/dataset.json")):
-            with check.reading():
-                _require_dataset(check, study, split, path)
+    examine(check, study, "datasets", _require_dataset)
     return check
 
 
 def _require_dataset(check: Check, study: Study, split: Split, path: Path) -> None:
-    content = read_json(path)
+    content = read_json(path, records.DATASET)
     study.files.sha256(path)
-    record = content.get("provenance", {})
+    record = content["provenance"]
     check.require_file(study.scans_csv, record.get("scans_sha256"), path)
     check.require_file(split.path, record.get("splits_sha256"), path)
     added = added_to(path.parents[2], study, split)
@@ -93,6 +93,7 @@ def _require_dataset(check: Check, study: Study, split: Split, path: Path) -> No
         check.require(not tests, path, f"case {name} of test {listed(tests)}", "none that tests")
         check.require(patients - tests <= split.segmentation, path, found, "patients who train the segmenter")
         owner[name] = min(patients, default="")
+    _require_share(check, study, split, path, added, owner)
     for name in content["test_cases"]:
         count = len(content["channel_names"])
         paths = [path.parent / "imagesTs" / f"{name}_{number:04d}{FILE_ENDING}" for number in range(count)]
@@ -115,8 +116,23 @@ def _owners(check: Check, dataset: Path, name: str, images: Iterable[tuple[Path,
     return patients
 
 
+def _require_share(
+    check: Check, study: Study, split: Split, path: Path, added: Added, owner: Mapping[str, str]
+) -> None:
+    """Require that a data set's cases, each of its `owner`, are those of the share in the name of its folder."""
+    folder, further = path.parents[2], added.index if added.kind == "cases" else None
+    wanted, (labels, synthetic) = cases_within(study, split, folder, further), shares_percent(folder.name)
+    expected = f"the cases of {labels} % of the patients who train"
+    if further is not None:
+        expected += f" and of {synthetic} % of {further}"
+    for name in sorted({*owner, *wanted}):
+        patient = listed({owner.get(name) or wanted.get(name, "")})
+        held = f"case {name} of {patient}" if name in owner else f"no case {name} of {patient}"
+        check.require(owner.get(name) == wanted.get(name), path, held, expected)
+
+
 def _require_folds(check: Check, path: Path, owner: dict[str, str]) -> None:
-    folds: list[dict[str, Any]] = read_json(path) if path.is_file() else []
+    folds: list[dict[str, list[str]]] = read_json(path, records.FOLDS) if path.is_file() else []
     for number, fold in enumerate(folds):
         train, validate = ({owner.get(name, name) for name in fold[key]} for key in ("train", "val"))
         both, strangers = train & validate, (train | validate) - set(owner.values())

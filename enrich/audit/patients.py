@@ -80,7 +80,7 @@ def as_configured(study: Study) -> Check:
     check = Check("configuration", claim, study.files)
     config = study.config
     found, wanted = [split.folder.name for split in study.splits], config["outer_folds"]
-    names = sorted(f"outer{number}" for number in range(wanted)) or [study.folder.name]
+    names = [f"outer{number}" for number in range(wanted)] or [study.folder.name]
     check.require(found == names, study.folder, f"the splits {', '.join(found)}", ", ".join(names))
     for split in study.splits:
         who = split.who

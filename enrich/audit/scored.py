@@ -1,46 +1,38 @@
 """Who was scored: predictions of test cases only, every one of them, once a method and seed."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from enrich import index
+from enrich.audit import records
 from enrich.audit.check import Check
 from enrich.audit.datasets import added_to
+from enrich.audit.records import read_json
 from enrich.audit.segmenters import trained_folds
-from enrich.audit.study import ALL, Split, Study, read_json
-from enrich.columns import SEGMENTATION
+from enrich.audit.study import Split, Study, examine
+from enrich.columns import TABLES
+from enrich.crossfit import ALL
 from enrich.gather import read_scores
 from enrich.rows import rows as rows_of
 from gan.errors import InputError
-
-FOUND_BY = ("nnunet/*/*/seed*/scores.csv", "segmenters/*/*/*/seed*/scores.csv")
 
 
 def every_test_case_scored_once(study: Study) -> Check:
     """The scores in the tables are of the predictions on disk, of test patients, complete."""
     claim = (
-        "Every score in the tables is that of a scores.csv whose predictions are the indexed files, of labelled test "
-        "cases only; every labelled test case of every outer fold is scored once a method and seed; and every "
-        "network that the predictions need is there. Every prediction and every segmented translation was made by the "
-        "networks, and of the data set or index, whose hashes lie beside it, and bears the name of its row."
+        "Every score in scores/segmentation.csv is that of a scores.csv whose predictions are the indexed files, of "
+        "labelled test cases only; every labelled test case of every outer fold is scored once a method and seed; and "
+        "every network that the predictions need is there. Every prediction was made by the networks, and of the data "
+        "set or index, whose hashes lie beside it, and every score bears the name of its row."
     )
     check = Check("scores", claim, study.files)
-    tables = []
-    for split in study.splits:
-        for path in sorted(found for pattern in FOUND_BY for found in split.folder.glob(pattern)):
-            with check.reading():
-                tables.append(_require_scores(check, study, split, path))
+    tables = examine(check, study, "segmentation", _require_scores)
     with check.reading():
-        _require_gathered(check, study, tables)
-    for split in study.splits:
-        for path in sorted(split.folder.glob("translations/**/index.csv")):
-            with check.reading():
-                _require_translated(check, study, split, path)
-    with check.reading():
-        _require_translations(check, study)
+        _require_complete(check, study, require_gathered(check, study, "segmentation", tables))
     return check
 
 
@@ -65,7 +57,7 @@ def _require_scores(check: Check, study: Study, split: Split, path: Path) -> pd.
         check.require(patient == owner, path, f"patient {patient} for case {case}", owner)
     own = (set(scores["modality"]), {f"seed{number}" for number in scores["seed"]}) == ({modality}, {seed})
     check.require(own, path, "scores of another modality or seed", f"{modality}, {seed}")
-    _require_made_by(check, predictions, *_makers(study, split, (segmenter, modality, channels, seed)))
+    require_made_by(check, study, predictions, *_makers(study, split, (segmenter, modality, channels, seed)))
     names = {
         row.name
         for row in rows_of(study.config)
@@ -106,32 +98,53 @@ def _makers(study: Study, split: Split, place: tuple[str, str, str, str]) -> tup
     return models, [] if added.index is None else [added.index]
 
 
-def _require_made_by(check: Check, predictions: Path, networks: list[Path], inputs: list[Path]) -> None:
+def require_made_by(
+    check: Check, study: Study, predictions: Path, networks: Sequence[Path], inputs: Sequence[Path]
+) -> None:
     """Require that segmentations were made by these networks of this data set or index."""
     path = predictions.with_name(index.MADE_BY)
-    record = read_json(path)
-    check.files.sha256(path)
-    for key, files in (("networks_sha256", networks), ("inputs_sha256", inputs)):
-        found, expected = sorted(record.get(key, [])), sorted(map(check.files.sha256, files))
-        names = ", ".join(map(str, files)) or "none"
-        check.require(found == expected, path, f"another {key}", f"that of {names}")
-
-
-def _require_gathered(check: Check, study: Study, tables: list[pd.DataFrame]) -> None:
-    path = study.folder / "scores" / "segmentation.csv"
-    gathered = read_scores(path)
+    record = read_json(path, records.MADE_BY)
     study.files.sha256(path)
-    known = (
-        pd.concat(tables).set_index(SEGMENTATION.keys).sort_index()
-        if tables
-        else pd.DataFrame(columns=SEGMENTATION.numbers)
-    )
-    found = gathered.set_index(SEGMENTATION.keys)
-    for key, row in zip(found.index, found[SEGMENTATION.numbers].to_numpy(float), strict=True):
-        name = f"{dict(zip(SEGMENTATION.keys, key, strict=True))}"
-        if check.require(key in known.index, path, f"a score of {name}", "one of a scores.csv below"):
-            same = np.allclose(row, known.loc[[key], SEGMENTATION.numbers].to_numpy(float), rtol=1e-9, equal_nan=True)
-            check.require(same, path, f"other values of {name}", "those of its scores.csv")
+    for what, files in (("networks", networks), ("inputs", inputs)):
+        expected = sorted(map(study.files.sha256, files))
+        others = [study.results.named("file", digest) for digest in record[f"{what}_sha256"] if digest not in expected]
+        found, names = f"other {what}: {', '.join(others) or 'not all'}", ", ".join(map(str, files)) or "none"
+        check.require(sorted(record[f"{what}_sha256"]) == expected, path, found, names)
+
+
+def require_gathered(check: Check, study: Study, kind: str, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Require that every row of `scores/<kind>.csv` is one of `tables`, those of the config; return its rows.
+
+    Raises:
+        InputError: no such file, or another one.
+    """
+    path, table = study.folder / "scores" / f"{kind}.csv", TABLES[kind]
+    gathered = read_scores(path, table)
+    study.files.sha256(path)
+    values = [name for name in (*table.integers, *table.numbers) if name not in table.keys]
+    empty = pd.DataFrame(columns=[*table.keys, *values])
+    known = pd.concat(tables or [empty]).set_index(table.keys).sort_index()
+    found = gathered.set_index(table.keys)
+    for key, row in zip(found.index, found[values].to_numpy(float), strict=True):
+        name = f"{dict(zip(table.keys, key, strict=True))}"
+        if key not in known.index:
+            place = _leftover_with(study, kind, key)
+            check.require(False, path, f"a score of {name}{place}", f"one of what {study.config_path} has")
+            continue
+        same = np.allclose(row, known.loc[[key], values].to_numpy(float), rtol=1e-9, equal_nan=True)
+        check.require(same, path, f"other values of {name}", "those that it was gathered from")
+    return gathered
+
+
+def _leftover_with(study: Study, kind: str, key: tuple[object, ...]) -> str:
+    for path in study.results.leftovers[kind]:
+        if key in read_scores(path, TABLES[kind]).set_index(TABLES[kind].keys).index:
+            return f" in {path}, a leftover of another config"
+    return ""
+
+
+def _require_complete(check: Check, study: Study, gathered: pd.DataFrame) -> None:
+    path = study.folder / "scores" / "segmentation.csv"
     modalities, seeds = study.config["modalities"], study.config["seeds"]
     expected = {
         modality: {case for split in study.splits for case in study.labelled_tests(split, modality)}
@@ -147,32 +160,3 @@ def _require_gathered(check: Check, study: Study, tables: list[pd.DataFrame]) ->
             for case in sorted({*times, *cases}):
                 name = f"case {case} {modality} {times[case]} times by {method}, seed {seed}"
                 check.require(times[case] == (case in cases), path, name, "once" if case in cases else "never")
-
-
-def _require_translated(check: Check, study: Study, split: Split, path: Path) -> None:
-    rows = index.read(path, index.SEGMENTED)
-    method, seed, *test, modality = path.relative_to(split.folder / "translations").parts[:-1]
-    folds = trained_folds(split, modality, "single", seed)
-    networks = [folds[str(fold)] for fold in study.config["nnunet"]["folds"] if str(fold) in folds]
-    used = not study.config["crossfit"] or study.config["crossfit_test"] in test
-    made = split.folder / "synthetic" / method / (seed if used else f"{seed}-test-{''.join(test)}") / "index.csv"
-    _require_made_by(check, path, networks, [made] if test else [])
-    study.files.prefetch([path, *(path.parent / image for image in rows["image"])])
-    tested = {source: study.labelled_tests(split, source) for source in set(rows["source"])}
-    for case, source, image, digest in rows[[*index.SEGMENTED]].itertuples(index=False):
-        check.require_file(path.parent / image, digest, path)
-        found = f"case {case} {source} of patient {study.patient_of.get((case, source), 'unknown')}"
-        check.require(case in tested[source], path, found, "labelled scans of test patients only")
-
-
-def _require_translations(check: Check, study: Study) -> None:
-    path = study.folder / "scores" / "translation.csv"
-    if not path.is_file():
-        return
-    rows = index.read(path, ("patient", "case", "source", "target", "method", "seed", "fit"))
-    study.files.sha256(path)
-    tests = {patient for split in study.splits for patient in split.who.test}
-    for case, source, patient in rows[["case", "source", "patient"]].drop_duplicates().itertuples(index=False):
-        owner = study.patient_of.get((case, source))
-        check.require(patient == owner, path, f"patient {patient} for case {case}", owner)
-        check.require(patient in tests, path, f"patient {patient}", "test patients only")

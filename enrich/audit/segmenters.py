@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from enrich.audit import records
 from enrich.audit.check import Check
-from enrich.audit.study import Split, Study, listed, read_json, training_of
+from enrich.audit.records import read_json
+from enrich.audit.study import Split, Study, examine, listed, training_of
 from enrich.audit.translators import require_slices
 from enrich.rows import data_set
 from gan.errors import InputError
 
 SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are unpickled by
 NUMPY: list[Any] = [np.dtype, SCALAR, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8"))]
-CHECKPOINTS = "nnunet/*/*/seed*/results/*/*/fold_*/checkpoint_final.pth"
 
 
 def no_test_patient_trains(study: Study) -> Check:
@@ -28,20 +29,13 @@ def no_test_patient_trains(study: Study) -> Check:
         "patients who train."
     )
     check = Check("segmenters", claim, study.files)
-    for split in study.splits:
-        paths = sorted(split.folder.glob(CHECKPOINTS))
-        study.files.prefetch(paths)
-        digests = {study.files.sha256(path): path for path in paths}
-        for path in paths:
-            with check.reading():
-                _require_nnunet(check, study, path, digests)
-        for path in sorted(split.folder.glob("segmenters/*/*/*/seed*/model.pt")):
-            with check.reading():
-                _require_segmenter(check, study, split, path)
+    study.files.prefetch(path for split in study.splits for path in split.found["checkpoints"])
+    examine(check, study, "checkpoints", _require_nnunet)
+    examine(check, study, "segmenters", _require_segmenter)
     return check
 
 
-def _require_nnunet(check: Check, study: Study, path: Path, checkpoints: dict[str, Path]) -> None:
+def _require_nnunet(check: Check, study: Study, split: Split, path: Path) -> None:
     arguments = read_arguments(path)
     settings, name, data = arguments["settings"], path.parents[2].name, path.parents[5]
     seed = path.parents[4].name
@@ -49,13 +43,13 @@ def _require_nnunet(check: Check, study: Study, path: Path, checkpoints: dict[st
     raw, folder = data / "raw" / name, data / "preprocessed" / name
     summary_path = folder / "preprocessed.json"
     check.require_file(summary_path, settings["preprocessed_sha256"], path)
-    summary = read_json(summary_path)
+    summary = read_json(summary_path, records.PREPROCESSED)
     plans = folder / f"{summary['plans']}.json"
     for link in (raw / "dataset.json", folder / "dataset.json"):
         check.require_file(link, summary["dataset_sha256"], summary_path)
     check.require_file(plans, summary["plans_sha256"], summary_path)
-    dataset = read_json(raw / "dataset.json")["dataset"]
-    check.require(arguments["dataset_json"].get("dataset") == dataset, path, "another dataset", raw / "dataset.json")
+    dataset = read_json(raw / "dataset.json", records.DATASET)["dataset"]
+    check.require(arguments["dataset_json"]["dataset"] == dataset, path, "another dataset", raw / "dataset.json")
     fold = path.parent.name.removeprefix("fold_")
     if fold != "all":
         folds = raw / "splits_final.json"
@@ -64,9 +58,9 @@ def _require_nnunet(check: Check, study: Study, path: Path, checkpoints: dict[st
     if digest is not None:
         labels = re.search(r"-labels\d+", data.name)
         own = Path(data.with_name(f"single{labels[0] if labels else ''}"), *path.parts[len(data.parts) :])
-        start = checkpoints.get(digest)
-        found = f"a start from {start or 'another network'}"
-        check.require(start == own, path, found, f"Single of its modality, labels, seed and fold: {own}")
+        starts = {study.files.sha256(checkpoint): checkpoint for checkpoint in split.found["checkpoints"]}
+        found = f"a start from {starts.get(digest) or study.results.named('network', digest)}"
+        check.require(starts.get(digest) == own, path, found, f"Single of its modality, labels, seed and fold: {own}")
     _require_arrays(check, study, summary_path, summary, dataset, plans)
 
 
@@ -78,7 +72,9 @@ def _require_arrays(
     cases = {name.removesuffix("_seg") for name in recorded}
     others = cases ^ dataset.keys()
     check.require(not others, path, f"other cases: {', '.join(sorted(others))}", "those of dataset.json")
-    arrays = path.parent / read_json(plans)["configurations"][summary["configuration"]]["data_identifier"]
+    configuration = summary["configuration"]
+    planned = read_json(plans, records.plans_of(configuration))["configurations"]
+    arrays = path.parent / planned[configuration]["data_identifier"]
     strangers = {file.stem for file in arrays.glob("*.b2nd")} - recorded.keys()
     check.require(not strangers, arrays, f"also {', '.join(sorted(strangers))}", f"only the cases of {path}")
     study.files.prefetch(arrays / f"{name}.b2nd" for name in recorded)
@@ -96,13 +92,10 @@ def read_arguments(path: Path) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals(NUMPY):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        arguments: dict[str, Any] = content["init_args"]
-        if not {"settings", "dataset_json"} <= arguments.keys():
-            raise InputError(path, "no record of its training", expected)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise InputError(path, f"something unreadable ({type(error).__name__})", expected) from error
+    records.require(content, records.keys(init_args=records.NNUNET_TRAINING), path)
+    arguments: dict[str, Any] = content["init_args"]
     return arguments
 
 
@@ -122,6 +115,6 @@ def _require_segmenter(check: Check, study: Study, split: Split, path: Path) -> 
 
 def trained_folds(split: Split, modality: str, channels: str, seed: str) -> dict[str, Path]:
     """Return nnU-Net's checkpoints of some channels of a modality by fold; those of `pooled` of all modalities."""
-    results = split.folder / "nnunet" / data_set(modality, channels) / seed / "results"
-    found = results.glob("*/*/fold_*/checkpoint_final.pth")
+    place = split.folder / "nnunet" / data_set(modality, channels) / seed
+    found = [path for path in split.found["checkpoints"] if path.parents[4] == place]
     return {path.parent.name.removeprefix("fold_"): path for path in found}

@@ -1,26 +1,28 @@
 """A finished run as its files record it: who is who, how patients are split, and which models there are."""
 
-import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from enrich import index
-from enrich.audit.check import Files
+from enrich.audit import records
+from enrich.audit.check import Check, Files
+from enrich.audit.records import read_json
+from enrich.audit.results import Results
+from enrich.config import method_of, schema
+from enrich.crossfit import ALL
 from enrich.splits import Splits
 from gan import checkpoint
 from gan.errors import InputError
 
-KEYS = ("data", "modalities", "seeds", "crossfit", "crossfit_test", "gan_patients", "outer_folds")
-ALL = "all"
-
+T = TypeVar("T")
 Known = dict[str, tuple[str, str]]
 """The patient whom an image is made of, and its SHA-256, by the image's real path."""
 
@@ -55,22 +57,22 @@ class Split:
 
     Attributes:
         folder: `results/<run>`, or one outer fold in it.
+        number: of the outer fold; 0 without any.
         path: of its `splits.json`.
         who: what that says.
+        results: of the run.
+        found: the results of the config below `folder`, by kind.
     """
 
-    def __init__(self, folder: Path, files: Files) -> None:
+    def __init__(self, folder: Path, number: int, results: Results, files: Files) -> None:
         """Read `splits.json`, whatever it says of whom.
 
         Raises:
             InputError: no such file, or another one.
         """
-        self.folder, self.path, self._files = folder, folder / "splits.json", files
-        content = read_json(self.path)
-        try:
-            self.who = Splits(**content)
-        except TypeError as error:
-            raise InputError(self.path, "other keys", "splits.json as enrich.splits writes it") from error
+        self.folder, self.number, self.path = folder, number, folder / "splits.json"
+        self.results, self.found, self._files = results, results.of(folder), files
+        self.who = Splits(**read_json(self.path, records.SPLITS))
         files.sha256(self.path)
 
     @property
@@ -80,25 +82,20 @@ class Split:
 
     @cached_property
     def models(self) -> dict[str, Model]:
-        """Every translator and every network that one starts from, by SHA-256.
+        """Every translator of the config and every network that one starts from, by SHA-256.
 
         Raises:
-            InputError: a file that is no checkpoint, or lies elsewhere than a training puts it.
+            InputError: a file that is no checkpoint.
         """
-        paths = sorted(self.folder.glob("gan/**/model.pt"))
+        paths = self.found["models"]
         self._files.prefetch(paths)
         found = [self._model(path) for path in paths]
         return {model.sha256: model for model in found}
 
     def _model(self, path: Path) -> Model:
-        try:
-            name, training, seed, *rest = path.relative_to(self.folder / "gan").parts[:-1]
-        except ValueError:
-            rest, seed = ["", ""], ""
+        name, training, seed, *rest = path.relative_to(self.folder / "gan").parts[:-1]
         fits = [part for part in rest if re.fullmatch(r"fold\d+", part)]
         networks = [part for part in rest if part not in fits]
-        if not re.fullmatch(r"seed\d+", seed) or len(fits) > 1 or len(networks) > 1:
-            raise InputError(path, "a model", "none here: gan/<name>/<training>/seed<k>[/fold<j>][/<network>]/model.pt")
         config, number = training_of(path), int(seed.removeprefix("seed"))
         fit, network = fits[0] if fits else ALL, networks[0] if networks else None
         return Model(path, self._files.sha256(path), name, training, number, fit, network, config)
@@ -107,13 +104,13 @@ class Split:
         """Return the patients whom a model, or a network that its training started from, was trained on.
 
         Raises:
-            InputError: a network that it started from is not there.
+            InputError: a network that it started from is not there, or is a leftover.
         """
         patients = set(model.config["patients"])
         for network, digest in model.config["pretrained"].items():
             if digest not in self.models:
-                expected = f"the {network} of sha256 {digest[:12]}… that its training started from"
-                raise InputError(model.path, "no such model", expected)
+                found = f"a start from {self.results.named('network', digest)}"
+                raise InputError(model.path, found, f"its own {network}")
             patients |= self.seen(self.models[digest])
         return patients
 
@@ -126,6 +123,7 @@ class Study:
         config: what `config.yaml` says.
         scans: `scans.csv`.
         files: every file that was read.
+        results: of the config, and the leftovers beside them.
         splits: one, or one for each outer fold.
     """
 
@@ -137,16 +135,16 @@ class Study:
         """
         self.folder, self.files = folder, Files(workers)
         self._indexed: dict[Path, Known] = {}
+        self._tests: dict[tuple[Path, str], set[str]] = {}
         self.config_path, self.scans_csv = folder / "config.yaml", folder / "scans.csv"
         if not self.config_path.is_file():
             raise InputError(self.config_path, "no such file", "the config that made the results")
-        self.config: dict[str, Any] = yaml.safe_load(self.config_path.read_text())
-        if missing := [key for key in KEYS if key not in self.config]:
-            raise InputError(self.config_path, f"no key {', '.join(missing)}", "the keys of this version")
+        self.config = _read_config(self.config_path)
+        self.results = Results(folder, self.config, self.files)
         self.scans = index.read(self.scans_csv, index.SCANS)
         self.files.prefetch([self.config_path, self.scans_csv])
-        outer = sorted(path for path in folder.glob("outer*") if re.fullmatch(r"outer\d+", path.name))
-        self.splits = [Split(path, self.files) for path in (outer if self.config["outer_folds"] else [folder])]
+        folders = [(path, number) for number, path in enumerate(self.results.splits) if path.is_dir()]
+        self.splits = [Split(path, number, self.results, self.files) for path, number in folders]
         if not self.splits:
             raise InputError(folder, "no outer fold", f"{self.config['outer_folds']} of them")
 
@@ -199,9 +197,38 @@ class Study:
 
     def labelled_tests(self, split: Split, modality: str) -> set[str]:
         """Return the cases of a modality that test: those of the test patients that have a label."""
-        scans = self.scans
-        tested = (scans["modality"] == modality) & (scans["label"] != "") & scans["patient"].isin(split.who.test)
-        return set(scans["case"][tested])
+        if (split.folder, modality) not in self._tests:
+            scans = self.scans
+            tests = (scans["modality"] == modality) & (scans["label"] != "") & scans["patient"].isin(split.who.test)
+            self._tests[split.folder, modality] = set(scans["case"][tests])
+        return self._tests[split.folder, modality]
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """Read `config.yaml`.
+
+    Raises:
+        InputError: no YAML, a missing key, or a method of another version.
+    """
+    try:
+        config: dict[str, Any] = yaml.safe_load(path.read_text())
+    except (ValueError, yaml.YAMLError) as error:
+        raise InputError(path, "no readable file", "YAML") from error
+    records.require(config, records.CONFIG, path)
+    for name, entry in config["methods"].items():
+        if method_of(name, entry) not in schema()["$defs"]:
+            raise InputError(path, f"method {method_of(name, entry)}", "a method of this version")
+    return config
+
+
+def examine(check: Check, study: Study, kind: str, require: Callable[[Check, Study, Split, Path], T]) -> list[T]:
+    """Return what `require` does of every result of a kind; whichever cannot be read is noted."""
+    returned = []
+    for split in study.splits:
+        for path in split.found[kind]:
+            with check.reading():
+                returned.append(require(check, study, split, path))
+    return returned
 
 
 def training_of(path: Path) -> dict[str, Any]:
@@ -211,21 +238,8 @@ def training_of(path: Path) -> dict[str, Any]:
         InputError: the file is missing, broken or of another kind, or says nothing of its patients.
     """
     config: dict[str, Any] = checkpoint.load(path)["config"]
-    if missing := [key for key in ("patients", "slices", "pretrained", "modalities") if key not in config]:
-        raise InputError(path, f"no record of {', '.join(missing)}", "a model of this version")
+    records.require(config, records.GAN_TRAINING, path)
     return config
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        InputError: no such file, or another one.
-    """
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(path, "no readable file", "JSON") from error
 
 
 def listed(patients: Iterable[str]) -> str:

@@ -1,14 +1,16 @@
 """Whom the GANs were trained on: the slice caches and every model.pt, the networks they start from included."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from enrich.audit import records
 from enrich.audit.check import Check
-from enrich.audit.study import Model, Split, Study, listed, read_json
+from enrich.audit.records import read_json
+from enrich.audit.study import Model, Split, Study, examine, listed
+from enrich.crossfit import ALL
 from gan.batch import FILES
 from gan.errors import InputError
 
@@ -17,23 +19,19 @@ def caches_without_tests(study: Study) -> Check:
     """The slice caches hold nobody who tests."""
     claim = "Every slice cache is complete, names each slice's patient as scans.csv does, and holds no test patient."
     check = Check("slices", claim, study.files)
-    for split in study.splits:
-        for folder, everyone in _caches(split):
-            study.files.prefetch(folder / name for name in FILES)
-            with check.reading():
-                digests = read_json(folder / "slices.json")["sha256"]
-                for name in (name for name in FILES if name != "slices.json"):
-                    check.require_file(folder / name, digests.get(name), folder / "slices.json")
-                _require_known(check, study, folder / "index.csv", everyone, split.who.watch)
+    for kind in ("slices", "enriched"):
+        examine(check, study, kind, _require_cache)
     return check
 
 
-def _caches(split: Split) -> Iterator[tuple[Path, set[str]]]:
-    """Yield every cache with the patients who may be in it."""
-    if (split.folder / "gan").is_dir() or (split.folder / "slices").is_dir():
-        yield split.folder / "slices", {*split.who.translated_from, *split.who.watch}
-    for path in sorted(split.folder.glob("enriched/*/*/slices.json")):
-        yield path.parent, split.segmentation
+def _require_cache(check: Check, study: Study, split: Split, path: Path) -> None:
+    folder, who = path.parent, split.who
+    study.files.prefetch(folder / name for name in FILES)
+    digests = read_json(path, records.CACHE)["sha256"]
+    for name in (name for name in FILES if name != path.name):
+        check.require_file(folder / name, digests.get(name), path)
+    everyone = {*who.translated_from, *who.watch} if path in split.found["slices"] else split.segmentation
+    _require_known(check, study, folder / "index.csv", everyone, who.watch)
 
 
 def _require_known(check: Check, study: Study, path: Path, everyone: set[str], watch: list[str]) -> None:
@@ -52,8 +50,9 @@ def read_slices(path: Path) -> pd.DataFrame:
     Raises:
         InputError: no such file, or another one.
     """
+    columns = ["case", "patient", "modality", "set"]
     try:
-        return pd.read_csv(path, dtype={"case": str, "patient": str, "modality": str, "set": str})
+        return pd.read_csv(path, dtype=str, usecols=columns)
     except (OSError, ValueError) as error:
         raise InputError(path, "no readable file", "the index of a slice cache") from error
 
@@ -76,7 +75,7 @@ def no_test_patient_translates(study: Study) -> Check:
 def _require_clean(check: Check, split: Split, model: Model) -> None:
     who, path, seen = split.who, model.path, split.seen(model)
     held_out: list[str] = []
-    if model.fit != "all":
+    if model.fit != ALL:
         number = int(model.fit.removeprefix("fold"))
         if not check.require(number < len(who.folds), path, model.fit, f"one of the {len(who.folds)} of {split.path}"):
             return

@@ -10,6 +10,7 @@ import yaml
 
 from enrich import index, splits
 from enrich.audit import __main__ as audit
+from tests.enrich.nnunet.study import call
 
 
 def edit_json(path: Path, change: Callable[[dict], None]) -> None:
@@ -46,7 +47,18 @@ def edit_config(root: Path, **keys: object) -> None:
     path.write_text(yaml.safe_dump(content))
 
 
+def made_by(folder: Path, *files: list[Path]) -> None:
+    (folder / "made_by.json").unlink()  # a link into the run
+    index.write_made_by(folder, *files)
+
+
+def leftovers_of(root: Path) -> list[str]:
+    """Return the leftovers of a run that passes its audit."""
+    call(audit.main, "--run", root, "--output", root / "audit.json")
+    return json.loads((root / "audit.json").read_text())["leftovers"]
+
+
 def found_by(root: Path) -> dict[str, list[str]]:
     """Return what each check of an audit finds."""
-    checks, _ = audit.audit(root, 1)
+    _, checks = audit.audit(root, 1)
     return {check.name: check.found for check in checks}

@@ -15,6 +15,8 @@ from enrich import (
     phantom,
     prepare,
     score,
+    score_distribution,
+    score_translation,
     slices,
     splits,
     synthesize,
@@ -38,6 +40,9 @@ CONFIG = {
         "stargan": {"width": 4, "batch_size": 2, "rounds": 2},
         "segan": {"width": 4, "batch_size": 2, "rounds": 1},
     },
+    "compositions": {"ada": {"translator": "stargan", "use": "cases"}},
+    "label_fractions": [0.5],
+    "synthetic_fractions": [0.5],
     "nnunet": {"configuration": "2d", "folds": ["all"]},
 }
 RAW = "raw/Dataset001_enriched/dataset.json"
@@ -78,16 +83,13 @@ def make(root: Path) -> Path:
     call(synthesize.main, *both, *made, "--test", "all", "--test-only", "--output", test)
     further = root / "cases" / "stargan" / "ct" / "seed0" / "index.csv"
     call(cases.main, *both, *made, "--modality", "ct", "--output", further)
-    added = {"single": [], "stargan-seed0": ["--synthetic", synthetic], "stargan-cases-seed0": ["--cases", further]}
-    for modality, channels in (
-        ("ct", "single"),
-        ("ct", "stargan-seed0"),
-        ("ct", "stargan-cases-seed0"),
-        ("t1", "single"),
+    for modality, channels, added in (
+        ("ct", "single", []),
+        ("ct", "stargan-seed0", ["--synthetic", synthetic]),
+        ("ct", "stargan-cases-seed0", ["--cases", further]),
+        ("t1", "single", []),
     ):
-        names = ["--modality", modality, *modalities, "--target", "liver"]
-        output = root / "nnunet" / modality / channels / RAW
-        call(dataset.main, *both, *names, *added[channels], "--output", output)
+        write_dataset(root, modality, channels, *added)
     for channels in ("single", "stargan-cases-seed0"):
         train_nnunet(root / "nnunet" / "ct" / channels, tunes=channels != "single")
     train_nnunet(root / "nnunet" / "t1" / "single", tunes=False)
@@ -101,6 +103,7 @@ def make(root: Path) -> Path:
         write_scores(root, modality, single / "seed0", "single", single / "seed0" / CHECKPOINT, single / RAW)
     paths = sorted(root.glob("*/**/scores.csv"))
     call(gather.main, *paths, "--output", root / "scores" / "segmentation.csv")
+    write_translations(root, intensity)
     for best in root.rglob("checkpoint_best.pth"):  # large, and nothing reads it
         best.unlink()
     return root
@@ -113,6 +116,12 @@ def design_of(resolved: dict) -> dict:
 def train_method(cache: Path, method: str, folder: Path, *more: object) -> None:
     settings = ["--slices", cache, "--method", method, "--settings", json.dumps(CONFIG["methods"][method])]
     call(gan_train.main, *settings, "--seed", 0, *more, "--output", folder)
+
+
+def write_dataset(root: Path, modality: str, channels: str, *more: object) -> None:
+    given = ["--scans", root / "scans.csv", "--splits", root / "splits.json", "--modality", modality]
+    names = ["--modalities", "ct", "t1", "--target", "liver"]
+    call(dataset.main, *given, *names, *more, "--output", root / "nnunet" / modality / channels / RAW)
 
 
 def train_nnunet(folder: Path, tunes: bool) -> None:
@@ -142,3 +151,29 @@ def write_scores(root: Path, modality: str, folder: Path, method: str, network: 
     what = ["--method", method, "--modality", modality, "--seed", 0, "--structure", "liver"]
     files = ["--scans", root / "scans.csv", "--predictions", folder / "predictions" / "index.csv"]
     call(score.main, *files, *what, "--output", folder / "scores.csv")
+
+
+def write_translations(root: Path, intensity: str) -> None:
+    """Segment and score the translations to CT by the mean of the folds, and their floor; score the ceiling."""
+    from enrich.nnunet import predict_translations
+
+    both = ["--scans", root / "scans.csv", "--splits", root / "splits.json", "--intensity", intensity]
+    single = root / "nnunet/ct/single/seed0"
+    for name, folder, made in (
+        ("stargan", "stargan/seed0/mean", ["--synthetic", root / INDEX]),
+        ("copy", "copy/seed0", ["--floor"]),
+        ("real", "real/seed0", []),
+    ):
+        output, segmented = root / "translations" / folder, single / "predictions/index.csv"
+        translated = made if name == "stargan" else []
+        what = [*both, *translated, "--method", name, "--seed", 0]
+        if made:
+            segmented = output / "ct/index.csv"
+            network = ["--modality", "ct", "--checkpoints", single / CHECKPOINT, "--no-mirroring"]
+            call(predict_translations.main, *both, *made, *network, "--output", segmented)
+            features = ["--backbone", "segmenter", "--weights", f"ct={single / CHECKPOINT}"]
+            call(score_distribution.main, *what, *features, "--output", output / "distances.csv")
+        call(score_translation.main, *what, "--predictions", f"ct={segmented}", "--output", output / "scores.csv")
+    for table, file in (("translation", "scores.csv"), ("distribution", "distances.csv")):
+        paths = sorted((root / "translations").rglob(file))
+        call(gather.main, *paths, "--table", table, "--output", root / "scores" / f"{table}.csv")

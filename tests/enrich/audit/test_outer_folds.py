@@ -28,7 +28,8 @@ def heads(tmp_path) -> Path:
             path.rename(path.with_name(path.name.replace(old.name, f"BraTS19_{name}")))
         (raw / "HGG").mkdir(exist_ok=True)
         old.rename(raw / "HGG" / f"BraTS19_{name}")
-    given = CONFIG | {"data": {"reader": "brats", "release": "2019", "folder": str(raw)}, "run": "heads", "methods": {}}
+    given = CONFIG | {"data": {"reader": "brats", "release": "2019", "folder": str(raw)}, "run": "heads"}
+    given |= {"methods": {}, "compositions": {}, "controls": ["single", "copy"]}
     resolved = config.resolve(
         given | {"modalities": ["t1", "t2"], "target": "whole_tumour", "crossfit": 0, "outer_folds": 3},
         Path("heads.yaml"),
@@ -86,6 +87,22 @@ def test_an_outer_fold_too_few_is_caught(heads):
     assert f"{heads}: found the splits outer0, outer1, expected outer0, outer1, outer2" in found["configuration"]
     (never,) = found["outer folds"]
     assert "in 0 test sets" in never
+
+
+def test_an_outer_fold_too_many_is_a_leftover(heads):
+    shutil.copytree(heads / "outer2", heads / "outer3")
+    (heads / "outer3" / "slices").mkdir()
+    (heads / "outer3" / "slices" / "slices.json").touch()
+    found = found_by(heads)
+    assert found["configuration"] == found["outer folds"] == found["patients"] == []
+    assert Study(heads, 1).results.all_leftovers == [heads / "outer3" / "slices" / "slices.json"]
+
+
+def test_results_of_a_split_without_outer_folds_are_leftovers(heads):
+    (heads / "gan").mkdir()
+    (heads / "gan" / "model.pt").touch()
+    assert not any(lines for name, lines in found_by(heads).items() if name != "scores")
+    assert Study(heads, 1).results.all_leftovers == [heads / "gan" / "model.pt"]
 
 
 def test_every_fold_has_its_own_test_patients_and_all_share_the_controls(heads):

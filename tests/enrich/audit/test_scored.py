@@ -1,18 +1,12 @@
 """Predictions and scores of others than the test patients, or of other files."""
 
-import json
 import os
-import shutil
-from pathlib import Path
 
 import pandas as pd
 
-from enrich import index
-from enrich.audit import __main__ as audit
 from gan.files import sha256
-from tests.enrich.nnunet.study import call
 
-from .edits import ct, edit_csv, who
+from .edits import ct, edit_csv, made_by, who
 from .run import CHECKPOINT, RAW
 
 PREDICTIONS = "nnunet/ct/single/seed0/predictions"
@@ -71,88 +65,16 @@ def test_a_test_patient_twice_in_the_table(root, caught):
     caught("scores/segmentation.csv", f"case {test} ct 2 times by")
 
 
-def test_a_translation_of_a_training_patient(root, caught):
-    train = ct(who(root).train)
-    row = {
-        "patient": train,
-        "case": train,
-        "source": "ct",
-        "target": "t1",
-        "method": "stargan",
-        "seed": 0,
-        "fit": "mean",
-    }
-    index.write(pd.DataFrame([row]), root / "scores/translation.csv")
-    caught("scores/translation.csv", f"patient {train}", "test patients only")
-
-
-def test_a_translation_under_another_patient(root, caught):
-    train, test = ct(who(root).train), ct(who(root).test)
-    row = {
-        "patient": test,
-        "case": train,
-        "source": "ct",
-        "target": "t1",
-        "method": "stargan",
-        "seed": 0,
-        "fit": "mean",
-    }
-    index.write(pd.DataFrame([row]), root / "scores/translation.csv")
-    caught("scores/translation.csv", f"patient {test} for case {train}")
-
-
-def test_a_segmented_translation_of_a_training_patient(root, caught):
-    train = ct(who(root).train)
-    write_segmented(root, train)
-    caught("translations/stargan/seed0/mean/t1/index.csv", f"case {train} ct of patient {train}", "test patients only")
-
-
-def test_a_segmented_translation_replaced(root, caught):
-    test = ct(who(root).test)
-    write_segmented(root, test).write_bytes(b"")
-    caught(f"translations/stargan/seed0/mean/t1/{test}.nii.gz", "index.csv says")
-
-
-def write_segmented(root: Path, case: str) -> Path:
-    """Write a segmented translation of a CT as its program does; return its image."""
-    image = root / "translations/stargan/seed0/mean/t1" / f"{case}.nii.gz"
-    image.parent.mkdir(parents=True)
-    shutil.copy(root / f"scans/{case}_ct_label.nii.gz", image)
-    row = {"case": case, "source": "ct", "image": image.name, "sha256": sha256(image)}
-    index.write(pd.DataFrame([row]), image.parent / "index.csv")
-    single = root / "nnunet/t1/single/seed0" / CHECKPOINT
-    index.write_made_by(image.parent, [single], [root / "synthetic/stargan/seed0/index.csv"])
-    return image
-
-
-def made_by(folder: Path, *files: list[Path]) -> None:
-    (folder / "made_by.json").unlink(missing_ok=True)  # a link into the run
-    index.write_made_by(folder, *files)
-
-
-def test_a_segmented_translation_as_its_program_writes_it(root):
-    write_segmented(root, ct(who(root).test))
-    call(audit.main, "--run", root, "--output", root / "audit.json")
-    assert json.loads((root / "audit.json").read_text())["passed"]
-
-
-def test_a_translation_segmented_by_another_network(root, caught):
-    folder = write_segmented(root, ct(who(root).test)).parent
-    other = root / "nnunet/ct/single/seed0" / CHECKPOINT
-    made_by(folder, [other], [root / "synthetic/stargan/seed0/index.csv"])
-    caught("translations/stargan/seed0/mean/t1/made_by.json", "another networks_sha256")
-
-
 def test_a_prediction_by_another_network(root, caught):
     raw = root / "nnunet/ct/single" / RAW
     made_by(root / PREDICTIONS, [root / "nnunet/t1/single/seed0" / CHECKPOINT], [raw])
-    caught(f"{PREDICTIONS}/made_by.json", "another networks_sha256")
+    caught(f"{PREDICTIONS}/made_by.json", "found other networks: a file of sha256")
 
 
 def test_a_prediction_of_another_dataset(root, caught):
     network, raw = root / "nnunet/ct/single/seed0" / CHECKPOINT, root / "nnunet/t1/single" / RAW
     made_by(root / PREDICTIONS, [network], [raw])
-    caught(f"{PREDICTIONS}/made_by.json", "another inputs_sha256")
+    caught(f"{PREDICTIONS}/made_by.json", "found other inputs: a file of sha256")
 
 
 def test_a_prediction_by_nobody_knows_whom(root, caught):

@@ -5,7 +5,7 @@ import json
 from gan.files import sha256
 
 from .edits import ct, edit_config, edit_json, edit_model, who
-from .run import CHECKPOINT, PREPROCESSED, RAW
+from .run import CHECKPOINT, CONFIG, PREPROCESSED, RAW
 
 
 def test_a_checkpoint_of_another_data_set(root, caught):
@@ -29,7 +29,7 @@ def test_a_checkpoint_of_another_seed(root, caught):
 def test_a_tuned_network_of_unknown_origin(root, caught):
     path = root / "nnunet/ct/stargan-cases-seed0/seed0" / CHECKPOINT
     edit_model(path, lambda arguments: arguments["settings"].update(pretrained_sha256="0" * 64))
-    caught("stargan-cases-seed0", "a start from another network")
+    caught("stargan-cases-seed0", "a start from a network of sha256 000000000000…", "Single of its modality")
 
 
 def test_a_case_more_in_the_preprocessed_folder(root, caught):
@@ -92,7 +92,7 @@ def test_a_segmenter_of_another_seed(root, caught):
 
 def test_a_checkpoint_of_other_folds_than_the_data_set_has(root, caught):
     train = ct(who(root).train)
-    edit_config(root, nnunet={"folds": [0]})
+    edit_config(root, nnunet=CONFIG["nnunet"] | {"trainer": "nnUNetTrainer", "folds": [0]})
     for modality in ("ct", "t1"):
         fold_all = (root / "nnunet" / modality / "single" / "seed0" / CHECKPOINT).parent
         fold_all.rename(fold_all.with_name("fold_0"))

@@ -59,39 +59,43 @@ def test_a_gan_that_did_not_leave_its_fold_out(root, caught):
     caught(FOLD0, ", ".join(sorted(who(root).folds[0])), "fold0")
 
 
-def test_a_gan_without_a_fold_that_there_is_not(root, caught):
-    (root / "gan/stargan/all/seed0/fold2").mkdir()
-    os.link(root / FOLD0, root / "gan/stargan/all/seed0/fold2/model.pt")
-    caught("fold2/model.pt", "found fold2, expected one of the 2")
-
-
-def test_a_model_where_none_is(root, caught):
-    os.link(root / MODEL, root / "gan/model.pt")
-    caught("gan/model.pt", "none here")
-
-
 def test_a_network_to_start_from_that_is_not_there(root, caught):
     edit_model(root / MODEL, lambda config: config["pretrained"].update(segmentor="0" * 64))
-    caught(MODEL, "no such model", "segmentor")
+    caught(MODEL, "a start from a network of sha256 000000000000…", "its own segmentor")
+
+
+def test_a_start_from_a_leftover(root, caught):
+    network = root / MODEL.replace("model.pt", "segmentor/model.pt")
+    network.parent.mkdir()
+    os.link(root / MODEL, network)
+    edit_model(root / MODEL, lambda config: config["pretrained"].update(segmentor=sha256(network)))
+    caught(MODEL, f"a start from the network {network}, a leftover of another config", "its own segmentor")
 
 
 def test_a_network_to_start_from_that_saw_a_test_patient(root, caught):
-    test = ct(who(root).test)
-    network = root / MODEL.replace("model.pt", "segmentor/model.pt")
-    network.parent.mkdir()
-    os.link(root / MODEL, network)
+    test, folder = ct(who(root).test), as_tc_mgan(root)
+    network, model = folder / "segmentor/model.pt", folder / "model.pt"
     edit_model(network, lambda config: config["patients"].append(test))
-    edit_model(root / MODEL, lambda config: config["pretrained"].update(segmentor=sha256(network)))
-    caught(MODEL, f"test patient {test} in its training")
+    edit_model(model, lambda config: config["pretrained"].update(segmentor=sha256(network)))
+    caught("from-ct/seed0/model.pt", f"test patient {test} in its training")
 
 
 def test_a_start_from_the_network_of_all_folds(root, caught):
-    network = root / MODEL.replace("model.pt", "segmentor/model.pt")
-    network.parent.mkdir()
-    os.link(root / MODEL, network)
-    edit_model(network, lambda config: config.update(patients=config["patients"][:0] or who(root).folds[1][:1]))
-    edit_model(root / FOLD0, lambda config: config["pretrained"].update(segmentor=sha256(network)))
-    caught(FOLD0, f"a start from {network}", "its own segmentor")
+    folder = as_tc_mgan(root)
+    network, model = folder / "segmentor/model.pt", folder / "fold0/model.pt"
+    edit_model(network, lambda config: config.update(patients=who(root).folds[1][:1]))
+    edit_model(model, lambda config: config["pretrained"].update(segmentor=sha256(network)))
+    caught("from-ct/seed0/fold0/model.pt", f"a start from {network}", "its own segmentor")
+
+
+def as_tc_mgan(root: Path) -> Path:
+    """Make the GAN one that starts from a segmentor; return the folder of its seed."""
+    edit_config(root, methods={"stargan": {"method": "tc_mgan"}, "segan": {}})
+    folder = root / "gan/stargan/from-ct"
+    (root / "gan/stargan/all").rename(folder)
+    (folder / "seed0/segmentor").mkdir()
+    os.link(folder / "seed0/model.pt", folder / "seed0/segmentor/model.pt")
+    return folder / "seed0"
 
 
 def test_a_gan_of_the_segmenters_patients_is_caught_where_they_are_to_be_disjoint(root):

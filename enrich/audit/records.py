@@ -1,0 +1,101 @@
+"""What the records of a run must hold: checked as they are read, so that nobody else meets a missing key."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from gan.errors import InputError
+
+Schema = dict[str, Any]
+
+ANY: Schema = {}
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "integer"}
+
+
+def keys(**values: Schema) -> Schema:
+    """Return the schema of an object that has at least these keys."""
+    return {"type": "object", "required": list(values), "properties": values}
+
+
+def _each(value: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": value}
+
+
+def _list(item: Schema, least: int = 0) -> Schema:
+    return {"type": "array", "items": item, "minItems": least}
+
+
+NAMES = _list(TEXT)
+CONFIG = keys(
+    data=keys(reader=TEXT, release=ANY),
+    modalities=NAMES,
+    seeds=_list(NUMBER),
+    crossfit=NUMBER,
+    crossfit_test=TEXT,
+    gan_patients=TEXT,
+    outer_folds=NUMBER,
+    methods=_each(keys()),
+    controls=NAMES,
+    compositions=_each(keys(translator=TEXT, segmenter=TEXT, use=TEXT)),
+    label_fractions=ANY,
+    synthetic_fractions=ANY,
+    nnunet=keys(trainer=TEXT, configuration=TEXT, folds=_list(ANY)),
+)
+SPLITS = keys(**dict.fromkeys(("train", "watch", "test", "unlabelled", "gan"), NAMES), folds=_list(NAMES)) | {
+    "additionalProperties": False
+}
+CACHE = keys(sha256=_each(TEXT))
+SIDECAR = keys(source_sha256=TEXT, models_sha256=NAMES)
+CASES = keys(models_sha256=_each(NAMES))
+DATASET = keys(
+    provenance=_each(TEXT),
+    channel_names=_each(TEXT),
+    dataset=_each(keys(images=_list(TEXT, least=1), label=TEXT)),
+    test_cases=NAMES,
+)
+FOLDS = _list(keys(train=NAMES, val=NAMES))
+PREPROCESSED = keys(plans=TEXT, configuration=TEXT, plans_sha256=TEXT, dataset_sha256=TEXT, cases=_each(TEXT))
+MADE_BY = keys(networks_sha256=NAMES, inputs_sha256=NAMES)
+GAN_TRAINING = keys(seed=NUMBER, patients=NAMES, slices=_each(TEXT), pretrained=_each(TEXT))
+NNUNET_TRAINING = keys(
+    settings=keys(seed=NUMBER, preprocessed_sha256=TEXT, pretrained_sha256={"type": ["string", "null"]}),
+    dataset_json=keys(dataset=_each(ANY)),
+)
+
+
+def plans_of(configuration: str) -> Schema:
+    """Return the schema of nnU-Net's plans that have a configuration."""
+    return keys(configurations=keys(**{configuration: keys(data_identifier=TEXT)}))
+
+
+def read_json(path: Path, schema: Schema) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: no such file, or another one.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(path, "no readable file", "JSON") from error
+    require(content, schema, path)
+    return content
+
+
+def require(content: object, schema: Schema, path: Path) -> None:
+    """Require that what a file holds is as a schema says.
+
+    Raises:
+        InputError: it is not; names the key.
+    """
+    for error in Draft202012Validator(schema).iter_errors(content):
+        where = [str(step) for step in error.absolute_path]
+        if error.validator == "required":
+            missing = [key for key in error.validator_value if key not in error.instance]
+            found = f"no key {', '.join('.'.join([*where, key]) for key in missing)}"
+            raise InputError(path, found, "the keys of this version")
+        found = f"{'.'.join(where) or 'a content'} of another kind: {error.message:.100}"
+        raise InputError(path, found, f"{error.validator} {error.validator_value}")

@@ -1,0 +1,50 @@
+"""Which cases a data set must hold: of all training patients, or of the share of them that its name says."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from enrich import index
+from enrich.audit.study import Split, Study
+from enrich.nnunet.dataset import POOLED, Case, within_budget, within_share
+
+SHARES = re.compile(r"(-labels(?P<labels>\d+))?(-synthetic(?P<synthetic>\d+))?$")
+
+
+def shares_percent(channels: str) -> tuple[int, int]:
+    """Return the shares of the training patients, and of the further cases, that the name of a data set ends in."""
+    labels, synthetic = next(SHARES.finditer(channels)).group("labels", "synthetic")
+    return int(labels or 100), int(synthetic or 100)
+
+
+def cases_within(study: Study, split: Split, folder: Path, further: Path | None) -> dict[str, str]:
+    """Return the patient of every case that trains, by the case's name.
+
+    The labelled scans of a modality and the split alone say whom a share has: it is the same for every data set.
+
+    Args:
+        study: the run.
+        split: who trains.
+        folder: of the data set, `nnunet/<modality>/<channels>`.
+        further: index of further cases, of which those of the patients beyond their share are left out; None for none.
+
+    Raises:
+        InputError: no such index.
+    """
+    modality, (label_percent, synthetic_percent) = folder.parent.name, shares_percent(folder.name)
+    rows = study.scans[study.scans["patient"].isin(split.segmentation) & (study.scans["label"] != "")]
+    rows = rows if modality == POOLED else rows[rows["modality"] == modality]
+    training = _cases(rows, rows["case"] + "_" + rows["modality"] if modality == POOLED else rows["case"])
+    chosen = within_budget(training, label_percent / 100)
+    if further is not None:
+        made = index.read(further, index.CASES)
+        beyond = {case.patient for case in training} - {case.patient for case in chosen}
+        shared = within_share(_cases(made, made["case"]), synthetic_percent / 100)
+        chosen += [case for case in shared if case.patient not in beyond]
+    return {case.name: case.patient for case in chosen}
+
+
+def _cases(rows: pd.DataFrame, names: Iterable[str]) -> list[Case]:
+    return [Case(name, patient, [], None) for name, patient in zip(names, rows["patient"], strict=True)]
