@@ -8,7 +8,7 @@ demo: .venv/installed
 	@echo "The report: results/phantom/report/index.html; its tables: results/phantom/tables"
 
 test: check
-	pytest
+	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: .venv/installed
 	ruff check .
