@@ -30,6 +30,7 @@ NOT_COMPARED = {
     "label_fractions",
     "synthetic_fractions",
     "statistics",
+    "report_megabytes",
 }
 
 

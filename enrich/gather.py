@@ -29,7 +29,10 @@ def read_scores(path: Path, kind: Table = SEGMENTATION) -> pd.DataFrame:
         found = stream.readline().strip().split(",")
     if found != kind.columns:
         raise InputError(path, f"columns {', '.join(found)}", ", ".join(kind.columns))
-    table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=absent)
+    try:
+        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=absent)
+    except ValueError as error:
+        raise InputError(path, f"an unreadable table ({error})", f"numbers in {', '.join(types)}") from error
     if table.empty:
         raise InputError(path, "no score", "at least one row")
     return table

@@ -13,7 +13,15 @@ from enrich.config import SCHEMA, Config, changes, resolve
 TARGETS = "all modalities"
 CONFIGS = SCHEMA.parents[1] / "config"
 PROTOCOLS = sorted(CONFIGS.glob("paper-*.yaml"))
-ADDED = ("threads", "overwrite", "controls", "compositions", "statistics")  # deviate from no protocol
+ADDED = (
+    "threads",
+    "overwrite",
+    "controls",
+    "compositions",
+    "statistics",
+    "report_megabytes",
+    "seeds",
+)  # deviate from no protocol
 NOT_PROTOCOL = ("run", "data.folder", "data.phantom", "distance_features")
 
 Cells = dict[tuple[str, str], tuple[float, float]]
@@ -48,6 +56,11 @@ class Published:
     def modalities(self) -> list[str]:
         """The modalities of its columns, in order."""
         return list(dict.fromkeys(modality for _, _, cells in self.rows.values() for _, modality in cells))
+
+    @property
+    def metrics(self) -> set[str]:
+        """The metrics of its columns."""
+        return {metric for _, _, cells in self.rows.values() for metric, _ in cells}
 
     def deviations(self, config: Config) -> list[str]:
         """Return the keys in which a study is not the paper's protocol, each with both values.
@@ -146,7 +159,8 @@ PUBLISHED = (
     Published(
         "Chen et al. 2021, Table 1", "translation", "chaos", "liver", 10, "paper-targan.yaml",
         "Its FID has features of Models Genesis, by the first author's account: not comparable with that of another"
-        " backbone. Its segmenters for the S-score are its own.",
+        " backbone. Its segmenters for the S-score are its own; which patients train, and the settings of StarGAN,"
+        " CSGAN and ReMIC, are not said.",
         rows={
             "stargan": ("StarGAN", "none", _fid_s_score(0.0488, 0.1179, 0.2615, 42.89, 29.23, 42.17)),
             "csgan": ("CSGAN", TARGETS, _fid_s_score(0.0484, 0.1396, 0.4819, 56.72, 45.67, 69.09)),
@@ -156,8 +170,9 @@ PUBLISHED = (
     ),
     Published(
         "Chen et al. 2021, Table 2", "segmentation", "chaos", "liver", 10, "paper-targan.yaml",
-        "Its CSGAN and ReMIC segment by themselves, the others by nnU-Net. Whether its deviations are of a sample or of"
-        " a population is not said, nor is any difference tested.",
+        "Its CSGAN and ReMIC segment by themselves, the others by nnU-Net, of version 1 where ours is 2. Which patients"
+        " train, and whether its T1 is in phase, is not said; ours are drawn. Whether its deviations are of a sample or"
+        " of a population is not said, nor is any difference tested.",
         rows={
             "single": ("Single", "–", _chaos(
                 96.29, 0.74, 93.53, 2.43, 89.24, 8.18, 3.31, 1.80, 3.81, 3.49, 11.68, 14.37)),

@@ -126,15 +126,14 @@ def compared(config: Config, found: Sequence[Row]) -> list[str]:
     """Return the rows that the primary comparisons set against the reference.
 
     Raises:
-        InputError: a reference or a compared row that is none, or is under a smaller budget.
+        InputError: a reference that is no row of full budget, or a compared row that is none.
     """
-    full, asked = [row.name for row in found if row.full], config["statistics"]
+    names, full, asked = [row.name for row in found], [row.name for row in found if row.full], config["statistics"]
     tested = [name for name in full if name not in CONTROLS]
-    for key, names in (("reference", [asked["reference"]]), ("methods", asked["methods"] or [])):
-        for name in names:
-            if name not in full:
-                raise InputError(f"statistics.{key}", name, f"one of {', '.join(full)}")
-    names = {row.name for row in found}
+    for key, given, known in (("reference", [asked["reference"]], full), ("methods", asked["methods"] or [], names)):
+        for name in given:
+            if name not in known:
+                raise InputError(f"statistics.{key}", name, f"one of {', '.join(known)}")
     for row in found:
         if row.label_percent < 100 and f"{asked['reference']}@labels{row.label_percent}" not in names:
             raise InputError("statistics.reference", asked["reference"], "single, beside label_fractions")

@@ -41,8 +41,8 @@ def cases_within(study: Study, split: Split, folder: Path, further: Path | None)
     if further is not None:
         made = index.read(further, index.CASES)
         beyond = {case.patient for case in training} - {case.patient for case in chosen}
-        shared = within_share(_cases(made, made["case"]), synthetic_percent / 100)
-        chosen += [case for case in shared if case.patient not in beyond]
+        within = [case for case in _cases(made, made["case"]) if case.patient not in beyond]
+        chosen += within_share(within, synthetic_percent / 100)
     return {case.name: case.patient for case in chosen}
 
 

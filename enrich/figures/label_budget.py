@@ -9,42 +9,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
 from enrich.figures.style import PALETTE, save
-from enrich.gather import per_patient, read_scores
 from enrich.modality import title
-from enrich.statistics import mean_interval
+from enrich.tables.label_budget import LABELS, METRIC_NAME, SYNTHETIC, read
 from enrich.tables.metrics import METRIC
 from gan.errors import InputError, run
 
-METRIC_NAME = "dice_percent"
 MARKERS = "osD^vPX*<>"
-LABELS, SYNTHETIC = "labels", "synthetic"
 AXES = {LABELS: "training patients with labels (%)", SYNTHETIC: "synthetic cases (%)"}
-
-
-def curves(scores: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
-    """Average each row's DICE over patients, after averaging each patient's over seeds.
-
-    Returns:
-        One row per modality × row: modality, method (without its budget), labels and synthetic (percent; 100 where the
-        row has none), mean, low and high (bootstrap, 95 %; NaN for one patient), n.
-    """
-    rows = []
-    for (modality, name), patients in per_patient(scores).groupby(["modality", "method"], sort=False):
-        method, *budget = str(name).split("@")
-        values = patients[METRIC_NAME].dropna().to_numpy(float)
-        low, high = mean_interval(values, resamples, seed)
-        shares = {kind: _share(budget, kind) for kind in (LABELS, SYNTHETIC)}
-        mean = float(values.mean()) if len(values) else np.nan
-        rows.append(
-            {"modality": modality, "method": method, **shares, "mean": mean, "low": low, "high": high, "n": len(values)}
-        )
-    return pd.DataFrame(rows)
 
 
 def draw(table: pd.DataFrame, modalities: Sequence[str], titles: dict[str, str]) -> Figure:
@@ -100,22 +76,15 @@ def _lines(table: pd.DataFrame, kind: str) -> dict[tuple[str, int], pd.DataFrame
     }
 
 
-def _share(budget: Sequence[str], kind: str) -> int:
-    return next((int(part.removeprefix(kind)) for part in budget if part.startswith(kind)), 100)
-
-
 def main() -> None:
     """Write the figure."""
     parser = argparse.ArgumentParser(prog="python -m enrich.figures.label_budget", description=__doc__)
-    parser.add_argument("--scores", type=Path, required=True, help="scores/segmentation.csv")
+    parser.add_argument("--table", type=Path, required=True, help="tables/label_budget.csv")
     parser.add_argument("--modalities", nargs="+", required=True, help="panels, in order")
     parser.add_argument("--titles-json", type=json.loads, default={}, help='{"targan": "TarGAN"}')
-    parser.add_argument("--resamples", type=int, default=10000, help="bootstrap samples of an interval")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--output", type=Path, required=True, help="PNG")
     arguments = parser.parse_args()
-    table = curves(read_scores(arguments.scores), arguments.resamples, arguments.seed)
-    save(draw(table, arguments.modalities, arguments.titles_json), arguments.output)
+    save(draw(read(arguments.table), arguments.modalities, arguments.titles_json), arguments.output)
 
 
 if __name__ == "__main__":

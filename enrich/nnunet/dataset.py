@@ -229,8 +229,8 @@ def main() -> None:
     }
     test = [case for case in everyone if case.label and case.patient in sets.test]
     seed = None if arguments.folds == ["all"] else FOLD_SEED
-    further = [case for case in within_share(further, arguments.synthetic_fraction) if case.patient not in beyond]
-    write(arguments.output.parent, chosen, test, header, seed, further)
+    within = [case for case in further if case.patient not in beyond]
+    write(arguments.output.parent, chosen, test, header, seed, within_share(within, arguments.synthetic_fraction))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def report(arguments: argparse.Namespace) -> str:
     Raises:
         InputError: a file that is missing, unreadable or not the one that an index names.
     """
-    study, bounds = Study(arguments.config_json), Bounds(arguments.megabytes, arguments.slices, arguments.pixels)
+    study = Study(arguments.config_json)
     everyone = rows(study.config)
     titles = {row.name: row.title for row in everyone}
     scores = read_scores(arguments.scores)
@@ -54,14 +54,16 @@ def report(arguments: argparse.Namespace) -> str:
             failures=scores[scores["note"] != ""],
             scored=len(scores),
             tables={path.stem: read_tables(path) for path in arguments.tables},
-            comparisons=tables_of(comparisons, titles),
+            comparisons=tables_of(comparisons, titles, study.design),
             finding=summary(comparisons, titles),
             design=compared.describe(study, comparisons),
             power=power(comparisons, study.design.alpha),
             distributions=distributions(scores, study.modalities, {row.name: row.title for row in study.rows}),
             figures={_words(path): data_uri(path) for path in arguments.figures},
             grid=grid(volumes, study.modalities, study.translators),
-            slider=slider(volumes, everyone, scores, study.config["seeds"][0], bounds),
+            slider=slider(
+                volumes, everyone, scores, study.config["seeds"][0], Bounds(study.config["report_megabytes"])
+            ),
             gan=gan_curves(_by_method(arguments.models, titles | study.translators)),
             nnunet=nnunet_curves(_by_modality(arguments.predictions, titles)),
             versions=versions(),
@@ -128,9 +130,6 @@ def main() -> None:
     parser.add_argument("--synthetic", type=named_path, nargs="*", default=[], metavar="NAME=INDEX.CSV")
     parser.add_argument("--predictions", type=_predicted, nargs="*", default=[], metavar="METHOD/MODALITY=INDEX.CSV")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="model.pt, each with its log.csv beside it")
-    parser.add_argument("--megabytes", type=float, default=Bounds.megabytes, help="of the slider's pictures, at most")
-    parser.add_argument("--slices", type=int, default=Bounds.slices, help="of a scan in the slider, at most")
-    parser.add_argument("--pixels", type=int, default=Bounds.pixels, help="longer edge of the slider's pictures")
     parser.add_argument("--output", type=Path, required=True, help="HTML")
     arguments = parser.parse_args()
     page = report(arguments)

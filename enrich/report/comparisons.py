@@ -7,9 +7,9 @@ import pandas as pd
 
 from enrich.modality import title
 from enrich.report.tables import Cell, Column, Line, Table
-from enrich.statistics import EXPLORATORY, PRIMARY
-from enrich.tables.comparisons import verdict
-from enrich.tables.metrics import METRIC
+from enrich.statistics import EXPLORATORY, PRIMARY, Design
+from enrich.tables.comparisons import legend, verdict
+from enrich.tables.metrics import METRIC, p_text, signed
 
 NAMES = {PRIMARY: "Primary comparisons, fixed by the config", EXPLORATORY: "Exploratory comparisons"}
 NONE = "no difference shown"
@@ -18,18 +18,12 @@ READINGS = {
     "worse": "significantly worse",
     "differs": "significantly other (mean and ranks disagree)",
 }
-NOTES = [
-    "Difference: mean over patients of method − reference, each patient’s scores averaged over seeds first. 95 %"
-    " interval: bootstrap over patients, too narrow with few, each by itself. Effect: matched-pairs rank-biserial"
-    " correlation, −1 to 1. p: two-sided Wilcoxon signed-rank test. Smallest p: what so many"
-    " patients could give at best. Left out: patients for whom either score is undefined.",
-]
 
 
-def tables_of(comparisons: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, Table]:
+def tables_of(comparisons: pd.DataFrame, titles: Mapping[str, str], design: Design) -> dict[str, Table]:
     """Return a table for each family that has comparisons."""
     return {
-        family: _table(family, comparisons[comparisons["family"] == family], titles)
+        family: _table(family, comparisons[comparisons["family"] == family], titles, design)
         for family in NAMES
         if (comparisons["family"] == family).any()
     }
@@ -40,14 +34,14 @@ def summary(comparisons: pd.DataFrame, titles: Mapping[str, str]) -> str:
     family = comparisons[comparisons["family"] == PRIMARY]
     if family.empty:
         return "Nothing was tested."
-    found: dict[tuple[str, str, str], list[str]] = {}
+    found: dict[tuple[str, str, str, str], list[str]] = {}
     for row in family.to_dict("records"):
-        found.setdefault((row["method"], row["metric"], reading(row)), []).append(title(row["modality"]))
-    reference = titles.get(family["reference"].iloc[0], family["reference"].iloc[0])
+        key = (row["method"], row["reference"], row["metric"], reading(row))
+        found.setdefault(key, []).append(title(row["modality"]))
     parts = [
-        f"{titles.get(method, method)}: {said}{'' if said == NONE else f' than {reference}'} in"
+        f"{titles.get(method, method)}: {said}{'' if said == NONE else f' than {titles.get(reference, reference)}'} in"
         f" {METRIC[metric].name.removesuffix(' (%)')} on {', '.join(modalities)}"
-        for (method, metric, said), modalities in found.items()
+        for (method, reference, metric, said), modalities in found.items()
     ]
     return f"{'; '.join(parts)}."
 
@@ -61,16 +55,16 @@ def reading(row: dict[Hashable, Any]) -> str:
     return READINGS[verdict(row)]
 
 
-def _table(family: str, comparisons: pd.DataFrame, titles: Mapping[str, str]) -> Table:
+def _table(family: str, comparisons: pd.DataFrame, titles: Mapping[str, str], design: Design) -> Table:
     columns = [Column(name) for name in ("Method", "Modality", "Metric", "Reading")]
     columns += [
         Column(name, numeric=True)
-        for name in ("Difference", "95 % interval", "Effect", "p", "p (Holm)", "Smallest p", "Patients", "Left out")
+        for name in ("Difference", "95 % interval", "Effect", "p", "p (Holm)", "Smallest p", "n", "Left out")
         if family == PRIMARY or name != "p (Holm)"
     ]
     columns.append(Column("Compared with"))
     lines = [Line(_cells(row, titles)) for row in comparisons.to_dict("records")]
-    return Table(f"comparisons-{family}", NAMES[family], columns, lines, NOTES)
+    return Table(f"comparisons-{family}", NAMES[family], columns, lines, [legend(design)])
 
 
 def _cells(row: dict[Hashable, Any], titles: Mapping[str, str]) -> list[Cell]:
@@ -79,7 +73,7 @@ def _cells(row: dict[Hashable, Any], titles: Mapping[str, str]) -> list[Cell]:
     texts = [method, title(row["modality"]), metric.name, reading(row)]
     interval = Cell()
     if pd.notna(low) and pd.notna(high):
-        interval = Cell(f"{_signed(low, metric.decimals)} to {_signed(high, metric.decimals)}", high - low)
+        interval = Cell(f"{signed(low, metric.decimals)} to {signed(high, metric.decimals)}", high - low)
     corrected = [_p(row["p_holm"])] if row["family"] == PRIMARY else []
     return [
         *(Cell(text, text.casefold()) for text in texts),
@@ -94,13 +88,9 @@ def _cells(row: dict[Hashable, Any], titles: Mapping[str, str]) -> list[Cell]:
     ]
 
 
-def _signed(value: float, decimals: int) -> str:
-    return f"{value:+.{decimals}f}".replace("-", "−")
-
-
 def _cell(value: float, decimals: int) -> Cell:
-    return Cell() if pd.isna(value) else Cell(_signed(value, decimals), float(value))
+    return Cell() if pd.isna(value) else Cell(signed(value, decimals), float(value))
 
 
 def _p(value: float) -> Cell:
-    return Cell() if pd.isna(value) else Cell("< 0.0001" if value < 1e-4 else f"{value:.2g}", float(value))
+    return Cell() if pd.isna(value) else Cell(p_text(value), float(value))

@@ -84,7 +84,10 @@ def nnunet_curves(predictions: Mapping[str, Mapping[str, Path]]) -> list[Curves]
 def _read_log(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=["step", "quantity", "value"])
-    table = pd.read_csv(path)
+    try:
+        table = pd.read_csv(path)
+    except ValueError as error:
+        raise InputError(path, "an unreadable log", ", ".join(COLUMNS)) from error
     if list(table.columns) != COLUMNS:
         raise InputError(path, f"columns {', '.join(table.columns)}", ", ".join(COLUMNS))
     quantity = table["player"] + ": " + table["term"].str.replace("_", " ")

@@ -28,7 +28,7 @@ class Bounds:
         pixels: the longer edge of a picture.
     """
 
-    megabytes: float = 12.0
+    megabytes: float
     slices: int = 9
     pixels: int = 192
 
@@ -38,18 +38,18 @@ class Slider:
     """The slider's data and what did not fit.
 
     Attributes:
+        bounds: what was asked for; `slices` is smaller where not even one patient would have fitted.
         data: `scans` and `images`, as the page's script reads them.
         size: bytes of `data` as JSON.
         shown: patients.
         left_out: patients for whom there was no room.
-        bounds: what was asked for; `slices` is smaller where not even one patient would have fitted.
     """
 
+    bounds: Bounds
     data: dict[str, Any] = field(default_factory=lambda: {"scans": [], "images": {}})
     size: int = 0
     shown: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    bounds: Bounds = Bounds()
 
 
 def slider(volumes: Volumes, methods: Sequence[Row], scores: pd.DataFrame, seed: int, bounds: Bounds) -> Slider:
@@ -75,7 +75,7 @@ def slider(volumes: Volumes, methods: Sequence[Row], scores: pd.DataFrame, seed:
         data["images"] |= part["images"]
         used += size
         shown.append(patient)
-    return Slider(data, used, tuple(shown), tuple(order[len(shown) :]), bounds)
+    return Slider(bounds, data, used, tuple(shown), tuple(order[len(shown) :]))
 
 
 def _in_turns(rows: pd.DataFrame) -> Iterator[str]:

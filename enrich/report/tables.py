@@ -112,10 +112,10 @@ def _cell(text: str, numeric: bool) -> Cell:
     return Cell(shown, None if shown == ABSENT else order, _plain(found["mark"] or ""), found["bold"] is not None)
 
 
-def number_in(text: str) -> float | None:
-    """Return the first number of a text as the tables print it; None if there is none."""
+def number_in(text: str) -> float | str | None:
+    """Return the first number of a text as the tables print it, ∞ as JavaScript writes it; None if there is none."""
     if text.startswith("∞"):
-        return float("inf")
+        return "Infinity"
     found = NUMBER.search(text)
     return float(found[0].replace("−", "-").replace(",", "")) if found else None
 

@@ -55,7 +55,7 @@ def layout(study: Study, summary: pd.DataFrame) -> Table:
         "The mean over a target's sources, after the mean over its test patients; in brackets, the standard deviation"
         " over seeds. Mean: over the targets. Bold: the best of its column in this run as printed; no difference is"
         " tested.",
-        *study.about_published(KIND, study.translators),
+        *study.about_published(KIND, [METRIC_NAME]),
         f"Config sha256 {study.sha256}.",
     ]
     return Table(

@@ -11,7 +11,7 @@ from enrich.gather import read_scores
 from enrich.modality import title
 from enrich.statistics import COLUMNS, EXPLORATORY, PRIMARY, Design, compare, power
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
-from enrich.tables.metrics import METRIC
+from enrich.tables.metrics import METRIC, p_text, signed
 from enrich.tables.study import Study, parser
 from gan.errors import InputError, run
 
@@ -28,7 +28,10 @@ def read(path: Path) -> pd.DataFrame:
         raise InputError(path, "no such file", "comparisons as enrich.tables.comparisons writes them")
     names = dict.fromkeys(("family", "metric", "modality", "method", "reference"), str)
     absent = dict.fromkeys(("difference", "low", "high", "effect", "p_holm"), "")
-    table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=absent)
+    try:
+        table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=absent)
+    except ValueError as error:
+        raise InputError(path, "an unreadable table", ", ".join(COLUMNS)) from error
     if list(table.columns) != COLUMNS:
         raise InputError(path, f"columns {', '.join(table.columns)}", ", ".join(COLUMNS))
     return table
@@ -40,8 +43,9 @@ def describe(study: Study, comparisons: pd.DataFrame) -> str:
     family = comparisons[comparisons["family"] == PRIMARY]
     if family.empty:
         return "Nothing was tested."
+    shares = " under the same share of labels" if family["method"].str.contains("@").any() else ""
     return (
-        f"* significantly better, † significantly worse than {study.titles[design.reference]}:"
+        f"* significantly better, † significantly worse than {study.titles[design.reference]}{shares}:"
         f" {METRIC[design.metric].name} of the same patients, two-sided Wilcoxon signed-rank test, p ≤ {design.alpha:g}"
         f" after Holm over m = {len(family)} primary comparisons ({family['method'].nunique()} methods ×"
         f" {family['modality'].nunique()} modalities); ‡ significantly different, but mean and ranks disagree on"
@@ -93,37 +97,39 @@ def _row(row: dict[Hashable, Any], study: Study, marked: dict[tuple[str, str, st
     mark = marked.get((metric, modality, method), "")
     interval = f"{_signed(row['difference'])} [{_signed(row['low'])}, {_signed(row['high'])}]"
     texts = [METRIC[metric].name, title(modality), study.titles[method], study.titles[reference]]
-    numbers = [str(row["n"]), str(row["left_out"]), interval, _signed(row["effect"]), _p(row["p"])]
+    numbers = [str(row["n"]), str(row["left_out"]), interval, _signed(row["effect"]), p_text(row["p"])]
     if row["family"] == PRIMARY:
-        numbers.append(_p(row["p_holm"]))
-    cells = [Cell(text) for text in [*texts, *numbers, _p(row["smallest_p"])]]
+        numbers.append(p_text(row["p_holm"]))
+    cells = [Cell(text) for text in [*texts, *numbers, p_text(row["smallest_p"])]]
     cells[6] = Cell(interval, mark=mark)
     return cells
 
 
 def _signed(value: float) -> str:
-    return ABSENT if math.isnan(value) else f"{value:+.2f}".replace("-", "−")
+    return ABSENT if math.isnan(value) else signed(value)
 
 
-def _p(value: float) -> str:
-    return f"{value:.3g}"
-
-
-def _caption(family: str, design: Design, study: Study) -> str:
-    shared = (
+def legend(design: Design) -> str:
+    """Say what the columns are."""
+    return (
         "Difference: mean over patients of method − reference, of each patient's mean over seeds, with a bootstrap"
         f" interval (bias-corrected and accelerated, {design.resamples} samples, seed {design.seed}; too narrow with"
         " few patients; each by itself, not corrected for how many they are). Effect: matched-pairs rank-biserial"
         " correlation, −1 to 1. n: patients with both; left out: patients for whom either is"
         " undefined. p: two-sided Wilcoxon signed-rank test without the differences of"
-        " zero, exact up to 50 patients (13 with ties). Smallest p: what n patients could give at best."
+        " zero, exact up to 50 patients (13 with ties). Smallest p: what n patients could give at best. A row of a"
+        " share of the labels is compared with the reference of that share; its translator, if trained with labels, has"
+        " seen those of all training patients."
     )
+
+
+def _caption(family: str, design: Design, study: Study) -> str:
+    shared = legend(design)
     if family == PRIMARY:
         return f"Primary comparisons of the {study.structure.replace('_', ' ')}, fixed by the config. {shared}"
     return (
         "Exploratory comparisons: every other metric and row. Their p-values are not corrected for how many they are,"
-        " and none of them is called significant. A row of a share of the labels is compared with the reference of that"
-        f" share; its translator, if trained with labels, has seen those of all training patients. {shared}"
+        f" and none of them is called significant. {shared}"
     )
 
 

@@ -15,7 +15,7 @@ from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
 from enrich.tables.study import Study, parser
 from gan import checkpoint
 from gan.cost import cost
-from gan.errors import run
+from gan.errors import InputError, run
 from gan.methods import METHODS
 from gan.scope import Scope
 from gan.settings import resolve
@@ -29,7 +29,7 @@ def measure(files: Iterable[Path]) -> dict[str, float]:
     A job that was stopped and resumed counts from its last start on; a job so short that its memory was not sampled has
     none.
     """
-    tables = [pd.read_csv(path, sep="\t", na_values=["NA", "-"]) for path in files]
+    tables = [_read_benchmark(path) for path in files]
     if not tables:
         return {"jobs": 0, "hours": float("nan"), "memory_gb": float("nan")}
     found = pd.concat(tables)
@@ -38,6 +38,13 @@ def measure(files: Iterable[Path]) -> dict[str, float]:
         "hours": float(found["s"].sum() / 3600),
         "memory_gb": float(found["max_rss"].astype(float).max() * MIB_IN_GB),
     }
+
+
+def _read_benchmark(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, sep="\t", na_values=["NA", "-"])[["s", "max_rss"]]
+    except (ValueError, KeyError) as error:
+        raise InputError(path, "an unreadable file", "a benchmark of Snakemake's with s and max_rss") from error
 
 
 def of_methods(study: Study, results: Path) -> pd.DataFrame:
@@ -182,7 +189,9 @@ def _segmentation(row: Row, study: Study) -> list[str]:
         if row.segmenter == NNUNET:
             names += [f"nnunet_dataset/{data}", f"nnunet_preprocess/{data}", f"nnunet_*/{data}_seed*"]
         else:
-            names += [f"enriched_slices/{data}", f"*segment*/{row.segmenter}_{data}_seed*"]
+            names.append(f"*segment*/{row.segmenter}_{data}_seed*")
+            if row.segmenter not in study.translators:
+                names.append(f"enriched_slices/{data}")
     return names
 
 

@@ -40,6 +40,16 @@ class Metric:
         return f"{self.text(mean)}{over_patients}{over_seeds}"
 
 
+def signed(value: float, decimals: int = 2) -> str:
+    """Return a difference as printed, with its sign."""
+    return f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def p_text(p: float) -> str:
+    """Return a p-value as printed: enough digits to tell on which side of 0.05 it lies."""
+    return "< 0.0001" if p < 1e-4 else f"{p:.3g}"
+
+
 METRIC = {
     "dice_percent": Metric("DICE (%)", higher=True),
     "ravd_percent": Metric("RAVD (%)", higher=False),

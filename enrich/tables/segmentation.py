@@ -4,7 +4,7 @@ The CSV has one row per method × modality × metric. In print a method is a row
 by side in a first table, and the other metrics in a second one.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -97,18 +97,21 @@ def layout(study: Study, summary: pd.DataFrame, compared: pd.DataFrame | None = 
         notes.append("No difference is tested.")
     else:
         notes += [tested.describe(study, compared), power(compared, study.design.alpha)]
-    notes += study.about_published(KIND, [row.name for row in study.rows])
+    notes += study.about_elsewhere(KIND, [row.name for row in study.rows])
     name = study.structure.replace("_", " ")
-    kinds = (("segmentation", MAIN, "Segmentation"), ("segmentation-further", FURTHER, "Further metrics"))
+    kinds = (
+        ("segmentation", MAIN, "Segmentation", notes),
+        ("segmentation-further", FURTHER, "Further metrics", [_definitions()]),
+    )
     return [
         Table(
             label=label,
             columns=_columns(metrics, study.modalities),
             blocks=_blocks(summary, metrics, study.modalities, marks),
             caption=f"{heading} of the {name}: mean ± standard deviation (ddof 1) over a modality's test patients.",
-            notes=(*notes, f"Config sha256 {study.sha256}.") if metrics is MAIN else (_definitions(),),
+            notes=(*about, *study.about_published(KIND, metrics), f"Config sha256 {study.sha256}."),
         )
-        for label, metrics, heading in kinds
+        for label, metrics, heading, about in kinds
     ]
 
 
@@ -120,16 +123,15 @@ def _columns(metrics: Sequence[str], modalities: Sequence[str]) -> list[Column]:
 
 def _blocks(summary: pd.DataFrame, metrics: Sequence[str], modalities: Sequence[str], marks: Marks) -> list[Block]:
     columns = list(product(metrics, modalities))
-    competing = summary[(summary["source"] == OURS) & (summary["method"] != "oracle")]
+    ours = summary[summary["source"] == OURS]
+    whole = ours["n"] == ours.groupby(["metric", "modality"])["n"].transform("max")
+    competing = ours[whole & (ours["method"] != "oracle")].set_index(["source", "method", "metric", "modality"])
     best = {
-        (metric, modality): METRIC[metric].best(
-            competing["mean"][(competing["metric"] == metric) & (competing["modality"] == modality)]
-        )
-        for metric, modality in columns
+        (metric, modality): METRIC[str(metric)].best(means)
+        for (metric, modality), means in competing.groupby(["metric", "modality"])["mean"]
     }
     blocks = []
     for source, figures in summary[summary["metric"].isin(metrics)].groupby("source", sort=False):
-        ours = source == OURS
         rows: dict[bool, list[list[Cell]]] = {True: [], False: []}
         for method, own in figures.groupby("method", sort=False):
             found = {(row["metric"], row["modality"]): row for row in own.to_dict("records")}
@@ -139,19 +141,18 @@ def _blocks(summary: pd.DataFrame, metrics: Sequence[str], modalities: Sequence[
                     values.append(Cell())
                     continue
                 row = found[metric, modality]
-                bold = (
-                    ours
-                    and method != "oracle"
-                    and round(row["mean"], METRIC[metric].decimals) == best[metric, modality]
-                )
-                values.append(Cell(_text(row), bold, marks.get((metric, modality, str(method)), "") if ours else ""))
+                bold = (source, method, metric, modality) in competing.index and round(
+                    row["mean"], METRIC[metric].decimals
+                ) == best[metric, modality]
+                mark = marks.get((metric, modality, str(method)), "") if source == OURS else ""
+                values.append(Cell(_text(row), bold, mark))
             counts = [
-                Cell(" / ".join(_count(found.get((metrics[0], modality), {}).get(name)) for modality in modalities))
+                Cell(" / ".join(_count(found, modality, name) for modality in modalities))
                 for name in ("patients", "failures")
             ]
             names = [Cell(own["title"].iloc[0]), Cell(own["labels_used"].iloc[0])]
-            rows[ours and method in CONTROLS].append([*names, *values, *counts])
-        if ours:
+            rows[source == OURS and method in CONTROLS].append([*names, *values, *counts])
+        if source == OURS:
             blocks += [Block(name, rows[key]) for key, name in ((True, "Controls"), (False, "Methods")) if rows[key]]
         else:
             blocks.append(Block(f"Published ({source})", rows[False]))
@@ -163,7 +164,9 @@ def _text(row: dict[Hashable, Any]) -> str:
     return METRIC[row["metric"]].spread(row["mean"], row["std"], row["seed_std"]) + partial
 
 
-def _count(value: Any) -> str:
+def _count(found: Mapping[tuple[str, str], dict[Hashable, Any]], modality: str, name: str) -> str:
+    """Return a count of a modality, which is the same whatever the metric."""
+    value = next((row[name] for (_, other), row in found.items() if other == modality), None)
     return ABSENT if pd.isna(value) else str(value)
 
 
@@ -174,7 +177,8 @@ def _reading(ours: pd.DataFrame) -> str:
             f"Each patient's scores are averaged over seeds first (seeds per method: {seeds}).",
             *(["In brackets, the standard deviation over seeds of the mean over patients."] if seeds != "1" else []),
             "Bold: the highest, of RAVD the lowest, mean of its column in this run as printed, the oracle's left out;",
-            "it need not differ significantly from any other.",
+            "it need not differ significantly from any other. A mean that leaves out a patient whom another row's",
+            "includes is never bold.",
             f"Patients and Failed: {' / '.join(title(modality) for modality in ours['modality'].unique())};",
             "a patient failed if a prediction or the reference is empty under any seed.",
             "An empty prediction enters the means with DICE 0 and RAVD 100; an undefined value (RAVD of an empty",

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,12 +69,16 @@ class Study:
         """Return the published tables of a kind that this study can be held against."""
         return published.of(kind, self.reader, self.structure, self.modalities)
 
-    def about_published(self, kind: str, names: Iterable[str]) -> list[str]:
-        """Return how those tables differ from this study and, of real data, what is published of its rows elsewhere."""
-        notes = [note for table in self.published(kind) for note in table.notes(self.config)]
-        if self.reader != "phantom":
-            notes += [table.sentence() for table in published.elsewhere(kind, names)]
-        return notes
+    def about_published(self, kind: str, metrics: Collection[str]) -> list[str]:
+        """Return how those tables that print any of some metrics differ from this study."""
+        tables = [table for table in self.published(kind) if table.metrics & set(metrics)]
+        return [note for table in tables for note in table.notes(self.config)]
+
+    def about_elsewhere(self, kind: str, names: Iterable[str]) -> list[str]:
+        """Return what is published of a study's rows on data that no reader reads; nothing beside a phantom."""
+        if self.reader == "phantom":
+            return []
+        return [table.sentence() for table in published.elsewhere(kind, names)]
 
     @property
     def sha256(self) -> str:
@@ -86,7 +90,7 @@ class Study:
         """What is compared: unless the config names them, all rows of full budget but the controls.
 
         Raises:
-            InputError: a reference or method that is no row of full budget.
+            InputError: a reference that is no row of full budget, or a method that is no row.
         """
         settings, methods = self.config["statistics"], compared(self.config, rows(self.config))
         fixed = {key: settings[key] for key in ("metric", "reference", "alpha", "resamples", "seed")}

@@ -53,7 +53,8 @@ def layout(study: Study, summary: pd.DataFrame) -> list[Table]:
     distances = shown[shown["metric"].isin(("fid", "kid"))]
     first = [*_keys(distances), ("s_score_percent", "")]
     second = [(metric, "") for metric in IMAGE_METRICS]
-    notes = [_reading(study), *_about_distances(study, distances), *study.about_published(KIND, study.translators)]
+    elsewhere = study.about_elsewhere(KIND, study.translators)
+    notes = [_reading(study), *_about_distances(study, distances), *elsewhere]
     name = study.structure.replace("_", " ")
     return [
         Table(
@@ -61,16 +62,21 @@ def layout(study: Study, summary: pd.DataFrame) -> list[Table]:
             columns=_columns(first, study, distances),
             blocks=_blocks(shown, first, study),
             caption=f"Translation: distance from real scans, and the {name} that Single's segmenter finds (S-score).",
-            notes=(*notes, f"Config sha256 {study.sha256}."),
+            notes=(*notes, *_about(first, study)),
         ),
         Table(
             label="translation-images",
             columns=_columns(second, study, distances),
             blocks=_blocks(shown, second, study),
             caption="Translation: agreement with real scans and with the source.",
-            notes=(_definitions(),),
+            notes=(_definitions(), *_about(second, study)),
         ),
     ]
+
+
+def _about(keys: Sequence[Key], study: Study) -> list[str]:
+    published = study.about_published(KIND, [metric for metric, _ in keys])
+    return [*published, f"Config sha256 {study.sha256}."]
 
 
 def _keys(distances: pd.DataFrame) -> list[Key]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -119,8 +120,9 @@ def _pairs(scores: pd.DataFrame, study: Study) -> list[tuple[str, str]]:
     """Return the (method, target) pairs with scores in the order of print: ceiling, floor, translators."""
     scored = set(zip(scores["method"], scores["target"], strict=True))
     methods = [CEILING, FLOOR, *study.translators]
-    if missing := [name for name in study.translators if not any(method == name for method, _ in scored)]:
-        raise InputError("scores", f"no translation by {', '.join(missing)}", "scores of every translator")
+    wanted = product(study.translators, sorted({target for _, target in scored}))
+    if missing := [f"{name} to {target}" for name, target in wanted if (name, target) not in scored]:
+        raise InputError("scores", f"no translation by {', '.join(missing)}", "one by every translator")
     return [(method, target) for method in methods for target in study.modalities if (method, target) in scored]
 
 

@@ -12,6 +12,7 @@ from enrich.figures import label_budget, segmentation, translation
 from enrich.intensity import Intensity
 from enrich.prepare import prepare
 from enrich.score import COLUMNS
+from enrich.tables import label_budget as budgets
 from gan.errors import InputError
 from gan.files import sha256
 
@@ -183,7 +184,7 @@ def test_label_budget_figure_has_a_line_for_each_method_and_share():
             *(("ada", -2), ("ada@labels25", 5), ("ada@synthetic50", 1), ("ada@labels25@synthetic50", 7)),
         )
     ]
-    table = label_budget.curves(pd.concat([single, *shares]), 200, 0)
+    table = budgets.summarize(pd.concat([single, *shares]), 200, 0)
     row = table.query("modality == 'ct' and method == 'single' and labels == 25").iloc[0]
     own = single.query("modality == 'ct'")["dice_percent"]
     assert row["mean"] == pytest.approx(own.mean() - 20)
@@ -201,10 +202,10 @@ def test_label_budget_figure_has_a_line_for_each_method_and_share():
 
 
 def test_label_budget_figure_is_reproducible(tmp_path, monkeypatch):
-    table = scores().replace({"method": {"targan": "single@labels25"}})
-    table.to_csv(tmp_path / "scores.csv", index=False)
+    scored = scores().replace({"method": {"targan": "single@labels25"}})
+    budgets.summarize(scored, 100, 0).to_csv(tmp_path / "label_budget.csv", index=False)
     paths = [tmp_path / f"{k}.png" for k in range(2)]
-    arguments = [f"--scores={tmp_path / 'scores.csv'}", "--modalities", *MODALITIES, "--resamples=100"]
+    arguments = [f"--table={tmp_path / 'label_budget.csv'}", "--modalities", *MODALITIES]
     for path in paths:
         monkeypatch.setattr(sys, "argv", ["label_budget", *arguments, f"--output={path}"])
         label_budget.main()

@@ -107,13 +107,15 @@ def test_budgets_are_further_rows_of_nnunet():
     assert found["pooled"].labels_used == "all modalities"
 
 
-def test_primary_comparisons_are_of_rows_of_full_budget():
+def test_primary_comparisons_are_of_rows_of_full_budget_unless_others_are_named():
     config = resolve(GIVEN | {"methods": {"stargan": {}, "targan": {}}, "label_fractions": [0.5]}, SOURCE)
     assert compared(config, rows(config)) == ["stargan", "targan"]
     config["statistics"]["methods"] = ["targan"]
     assert compared(config, rows(config)) == ["targan"]
     config["statistics"]["methods"] = ["targan@labels50"]
-    with pytest.raises(InputError, match=r"statistics\.methods: found targan@labels50, expected one of single, star"):
+    assert compared(config, rows(config)) == ["targan@labels50"]
+    config["statistics"]["methods"] = ["targan@labels25"]
+    with pytest.raises(InputError, match=r"statistics\.methods: found targan@labels25, expected one of single, "):
         compared(config, rows(config))
     config["statistics"]["reference"] = "zero"
     with pytest.raises(InputError, match=r"statistics\.reference: found zero"):

@@ -175,6 +175,10 @@ def test_other_tables_are_refused(tmp_path):
         gather.read_scores(tmp_path / "other.csv")
     with pytest.raises(InputError, match="no score"):
         gather.read_scores(write_scores(tmp_path / "empty.csv"))
+    path = write_scores(tmp_path / "words.csv", example())
+    path.write_text(path.read_text().replace(",0,", ",zero,", 1))
+    with pytest.raises(InputError, match=r"words\.csv: found an unreadable table .*zero"):
+        gather.read_scores(path)
 
 
 def test_patients_are_averaged_over_seeds():

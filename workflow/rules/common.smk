@@ -69,11 +69,12 @@ TABLES = [
     *["comparisons", "segmentation", "cost"],
     *(["translation", "ablation"] if TRANSLATORS else []),
     *(["crossfit"] if TRANSLATORS and FOLDS else []),
+    *(["label_budget"] if any(not row.full for row in ROWS) else []),
 ]
 FIGURES = [
     "segmentation",
     *(["translation"] if TRANSLATORS else []),
-    *(["label_budget"] if any(not row.full for row in ROWS) else []),
+    *(["label_budget"] if "label_budget" in TABLES else []),
 ]
 
 

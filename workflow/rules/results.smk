@@ -82,7 +82,7 @@ rule segmentation_figure:
 rule label_budget_figure:
     """DICE against the share of labels and of synthetic cases."""
     input:
-        scores="results/{run}/scores/segmentation.csv",
+        table="results/{run}/tables/label_budget.csv",
         sources=sources("enrich.figures.label_budget"),
     output:
         report(
@@ -103,12 +103,9 @@ rule label_budget_figure:
     params:
         modalities=MODALITIES,
         titles=json.dumps(TITLES),
-        resamples=config["statistics"]["resamples"],
-        seed=config["statistics"]["seed"],
     shell:
-        "python -m enrich.figures.label_budget --scores {input.scores:q} --modalities {params.modalities}"
-        " --titles-json {params.titles:q} --resamples {params.resamples} --seed {params.seed} --output {output:q}"
-        " > {log:q} 2>&1"
+        "python -m enrich.figures.label_budget --table {input.table:q} --modalities {params.modalities}"
+        " --titles-json {params.titles:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule translation_figure:

@@ -156,6 +156,36 @@ rule crossfit_table:
         " --output {output.csv:q} > {log:q} 2>&1"
 
 
+rule label_budget_table:
+    """DICE by the share of labels and of synthetic cases."""
+    input:
+        scores="results/{run}/scores/segmentation.csv",
+        sources=sources("enrich.tables.label_budget"),
+    output:
+        csv="results/{run}/tables/label_budget.csv",
+        markdown=report(
+            "results/{run}/tables/label_budget.md",
+            caption="../report/label_budget.rst",
+            category="Segmentation",
+        ),
+        latex="results/{run}/tables/label_budget.tex",
+    log:
+        "results/{run}/logs/tables/label_budget.log",
+    benchmark:
+        "results/{run}/benchmarks/tables/label_budget.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="30m",
+    params:
+        config=CONFIG_JSON,
+    shell:
+        "python -m enrich.tables.label_budget --scores {input.scores:q} --config-json {params.config:q}"
+        " --output {output.csv:q} > {log:q} 2>&1"
+
+
 rule cost_table:
     """Hours and memory of the jobs, parameters and multiply-adds of the methods."""
     input:

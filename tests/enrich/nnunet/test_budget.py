@@ -1,6 +1,7 @@
 """Datasets of a share of the labels or of the further cases, and of all modalities together."""
 
 import json
+import math
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def test_a_share_of_the_further_cases(study: Study, tmp_path: Path):
     assert {*few["synthetic_cases"]} < {*more["synthetic_cases"]}
     for told in (few, more):
         assert [name for name in told["dataset"] if name not in FURTHER] == TRAINING
+
+
+def test_a_share_of_the_further_cases_within_a_budget_of_labels(study: Study, tmp_path: Path):
+    cases = write_cases(tmp_path / "given")
+    splits = write_single_dataset(study, tmp_path / "all", cases, "all").parents[2] / "splits.json"
+    options = ["--modality", "ct", "--modalities", "ct", "t1", "--cases", cases, "--splits", splits]
+    options += ["--label-fraction", 0.4]
+    whole = write(study, tmp_path / "whole", *options)["synthetic_cases"]
+    few, more = (
+        write(study, tmp_path / str(f), *options, "--synthetic-fraction", f)["synthetic_cases"] for f in (0.2, 0.5)
+    )
+    assert [len(few), len(more)] == [math.ceil(0.2 * len(whole)), math.ceil(0.5 * len(whole))]
+    assert {*few} <= {*more} < {*whole} < FURTHER.keys()
 
 
 def test_the_pooled_dataset_holds_every_modality_s_scans(study: Study, tmp_path: Path):

@@ -45,6 +45,12 @@ def replaced(arguments, **options):
     return arguments
 
 
+def within(arguments, megabytes, output):
+    """Return arguments for a page whose slices take no more."""
+    config = json.loads(arguments[arguments.index("--config-json") + 1]) | {"report_megabytes": megabytes}
+    return replaced(arguments, **{"config-json": json.dumps(config), "output": output})
+
+
 def data_of(page):
     text = re.search(r'<script type="application/json" id="slices-data">(.*?)</script>', page, re.DOTALL)[1]
     return json.loads(text)
@@ -170,7 +176,7 @@ def test_the_slider_stays_within_its_bound_and_names_whom_it_leaves_out(run, tmp
     arguments, _ = run
     everyone = json.dumps(data_of(run[1]))
     bound = len(everyone) / 1e6 / 2
-    page = write_report(replaced(arguments, megabytes=bound, output=tmp_path / "half.html")).read_text()
+    page = write_report(within(arguments, bound, tmp_path / "half.html")).read_text()
     data = data_of(page)
     assert 0 < len(data["scans"]) < len(data_of(run[1])["scans"])
     assert len(json.dumps(data)) <= bound * 1e6 * 1.01
@@ -179,9 +185,9 @@ def test_the_slider_stays_within_its_bound_and_names_whom_it_leaves_out(run, tmp
     test = json.loads(Path(arguments[5]).read_text())["test"]
     assert sorted(left + shown) == sorted(test)
     assert {name[:2] for name in shown} == {"ct", "mr"}  # they take turns
-    page = write_report(replaced(arguments, megabytes=0.012, output=tmp_path / "few.html")).read_text()
+    page = write_report(within(arguments, 0.012, tmp_path / "few.html")).read_text()
     assert {len(scan["slices"]) for scan in data_of(page)["scans"]} in ({1}, {2}, {4})
-    page = write_report(replaced(arguments, megabytes=0.0001, output=tmp_path / "none.html")).read_text()
+    page = write_report(within(arguments, 0.0001, tmp_path / "none.html")).read_text()
     assert data_of(page) == {"scans": [], "images": {}}
     assert "Left out" in page
 

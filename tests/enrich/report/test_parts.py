@@ -1,6 +1,7 @@
 """The parts of the report by themselves."""
 
 import re
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -114,7 +115,7 @@ def test_tables_are_read_as_they_are_printed(tmp_path):
     assert star.cells[0].text == "Star_GAN"
     assert star.cells[1] == tables.Cell("−1,234.5 ± 2.00 [0.10]", -1234.5, "*", bold=True)
     assert zero.cells[1] == tables.Cell("–", None)
-    assert second.lines[0].cells[0].order == float("inf")
+    assert second.lines[0].cells[0].order == "Infinity"  # what JavaScript reads as a number
 
 
 def test_other_files_than_tables_are_refused(tmp_path):
@@ -156,6 +157,12 @@ def test_long_curves_are_thinned_to_means_and_missing_logs_are_named(tmp_path):
     assert "at the end from 0.5 to 0.5" in found.panels[0]
 
 
+def test_an_empty_log_is_named(tmp_path):
+    (tmp_path / "log.csv").write_text("")
+    with pytest.raises(InputError, match=r"log\.csv: found an unreadable log"):
+        curves.gan_curves({"TarGAN": {"all": tmp_path / "model.pt"}})
+
+
 def test_a_patient_is_a_line_between_methods_and_what_is_undefined_is_counted():
     values = {("single", "a"): 80.0, ("single", "b"): 90.0, ("targan", "a"): 85.0, ("targan", "b"): np.nan}
     rows = [
@@ -172,5 +179,11 @@ def test_a_patient_is_a_line_between_methods_and_what_is_undefined_is_counted():
     assert "logarithmic above 10" in ravd.plot
 
 
-def test_a_folder_outside_git_has_no_commit(tmp_path):
+def test_the_commit_of_a_checkout_and_none_outside_git(tmp_path):
     assert commit(tmp_path) is None
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert re.fullmatch("[0-9a-f]{40}", head)
+    assert commit(tmp_path).startswith(head)

@@ -9,6 +9,7 @@ from enrich.tables import cost
 from enrich.tables.layout import markdown
 from gan import checkpoint
 from gan.cost import cost as cost_of
+from gan.errors import InputError
 from gan.methods import METHODS
 from gan.settings import resolve
 from tests.enrich.tables.conftest import printed_rows
@@ -95,6 +96,21 @@ def test_gpu_memory_is_the_most_that_a_model_recorded(small, results):
     checkpoint.save(folder / "gan" / "tc_mgan" / "model.pt", dict.fromkeys(checkpoint.KEYS))
     assert math.isnan(cost.gpu_memory(folder, "segan"))
     assert of(cost.of_methods(small, folder), "tc_mgan")["training_gpu_memory_gb"] == 3.5
+
+
+@pytest.mark.parametrize("content", ["", "s\n1.0\n"])
+def test_a_benchmark_that_is_none_is_named(tmp_path, content):
+    (tmp_path / "job.tsv").write_text(content)
+    with pytest.raises(InputError, match=r"job\.tsv: found an unreadable file"):
+        cost.measure([tmp_path / "job.tsv"])
+
+
+def test_slices_of_the_real_channel_are_a_cost_of_who_is_trained_on_them_alone(study, results):
+    own = study(controls=["single"], methods={"csgan": {}, "segan": {}})
+    for name in ("enriched_slices/ct_single", "segment/csgan_ct_single_seed0", "segment/segan_ct_single_seed0"):
+        folder = results(f"benchmarks/{name}", 3600)
+    table = cost.of_rows(own, folder)
+    assert {name: of(table, name)["segmentation_hours"] for name in ("csgan", "segan")} == {"csgan": 1, "segan": 2}
 
 
 def test_command_line(small, results, tmp_path, monkeypatch):

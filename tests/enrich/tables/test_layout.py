@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from enrich.tables.layout import Block, Cell, Column, Table, latex, markdown, write
-from enrich.tables.metrics import METRIC
+from enrich.tables.metrics import METRIC, p_text
 from tests.enrich.tables.conftest import printed_rows
 
 TABLE = Table(
@@ -72,3 +72,10 @@ def test_best_knows_its_direction():
     assert METRIC["ravd_percent"].best([1.0, 2.0]) == 1.0
     assert METRIC["slice_consistency"].best([1.0, 2.0]) != METRIC["slice_consistency"].best([1.0, 2.0])  # NaN
     assert (METRIC["fid"].header, METRIC["slice_consistency"].header) == ("FID ↓", "Slice consistency")
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0504, "0.0504"), (0.0496, "0.0496"), (1.0, "1"), (0.00195, "0.00195"), (2e-6, "< 0.0001")]
+)
+def test_p_in_print_tells_on_which_side_of_the_level_it_lies(p, text):
+    assert p_text(p) == text

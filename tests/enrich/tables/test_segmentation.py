@@ -111,6 +111,34 @@ def test_what_is_undefined_is_left_out_and_said(scores, study):
     assert row["Failed"] == "1 / 2"
 
 
+def test_a_mean_without_the_patients_who_failed_is_not_the_best(scores, study):
+    failed = scores["method"].eq("targan") & scores["patient"].eq("a")
+    scores.loc[failed, ["assd_mm", "note"]] = [np.nan, "empty prediction"]
+    scores.loc[scores["method"].eq("targan") & ~failed, "assd_mm"] = 0.01  # better than Single on whom it did not fail
+    second = segmentation.layout(study(), summarize(scores, study()))[1]
+    rows = printed_rows(markdown(second))
+    assert rows["TarGAN"]["ASSD (mm) ↓ CT"].startswith("0.01")
+    assert "(n = 1)" in rows["TarGAN"]["ASSD (mm) ↓ CT"]
+    assert rows["Single"]["ASSD (mm) ↓ CT"].startswith("**")
+
+
+def test_figures_that_are_published_of_further_metrics_stand_under_their_own_note(scores, study):
+    names = ("ct", "t2"), ("t1", "flair")
+    scores = scores.replace({"modality": dict(names)})
+    data = {"reader": "brats", "release": "2018", "folder": "raw"}
+    brats = study(data=data, modalities=["t2", "flair"], target="whole_tumour")
+    (paper,) = published.of("segmentation", "brats", "whole_tumour", ["t2", "flair"])
+    figures = segmentation.literature(paper, brats.modalities)
+    ours = segmentation.summarize(scores, brats.modalities, brats.rows)
+    first, second = segmentation.layout(brats, pd.concat([ours, figures]))
+    assert not any("Xin" in text for text in [*first.notes, *(block.heading for block in first.blocks)])
+    assert second.blocks[-1].heading == "Published (Xin et al. 2020, Table 2)"
+    assert any(note.startswith("Xin et al. 2020, Table 2: Its DICE is that of slices") for note in second.notes)
+    rows = printed_rows(markdown(second))
+    assert rows["TC-MGAN"]["Slice DICE (%) ↑ T2w"] == "75.85 ± 35.19"
+    assert rows["TC-MGAN"]["Patients"] == "85 / –"
+
+
 def test_further_metrics_have_a_table_of_their_own(scores, study):
     first, second = segmentation.layout(study(), summarize(scores, study()))
     groups = [{column.group for column in table.columns} - {""} for table in (first, second)]
@@ -130,8 +158,11 @@ def ten(shift):
 def test_only_what_is_significant_is_marked(study, shift, mark):
     scores, plain = table_of(ten(shift)), study()
     compared = compare(scores, MODALITIES, ["single", "targan"], plain.design)
-    table = segmentation.layout(plain, summarize(scores, plain), compared)[0]
+    (paper,) = published.of("segmentation", "chaos", "liver", ["ct"])
+    summary = pd.concat([summarize(scores, plain), segmentation.literature(paper, MODALITIES)])
+    table = segmentation.layout(plain, summary, compared)[0]
     marks = [[cell.mark for cell in row] for block in table.blocks for row in block.rows]
+    assert len(marks) == 2 + 5
     assert marks[0] == [""] * 8  # Single
     assert marks[1] == ["", "", mark, mark, "", "", "", ""]  # DICE alone: other metrics are exploratory
     assert not any(mark for row in marks[2:] for mark in row)  # published

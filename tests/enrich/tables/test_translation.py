@@ -152,6 +152,8 @@ def test_published_distances_have_a_column_of_their_backbone(scores, distances, 
 def test_a_translator_without_scores_is_refused(scores, three):
     with pytest.raises(InputError, match="no translation by stargan"):
         summarize(scores[scores["method"] != "stargan"], three())
+    with pytest.raises(InputError, match=r"no translation by stargan to ct, expected"):
+        summarize(scores[(scores["method"] != "stargan") | (scores["target"] != "ct")], three())
 
 
 def test_files_are_read_back_with_one_name_for_all_folds(scores, distances, tmp_path):
