@@ -63,3 +63,4 @@ def test_the_run_is_audited_and_reported(project):
     page = (project / "report" / "index.html").read_text()
     assert all(words in page for words in ("Pooled real", "Oracle", "Label budget"))
     assert (project / "figures" / "label_budget.png").is_file()
+    assert "Single | 50 %" in (project / "tables" / "label_budget.md").read_text()

@@ -112,6 +112,15 @@ def test_the_table_has_every_method_and_modality(project):
         assert (project / "results/tiny" / name).stat().st_size > 0
 
 
+def test_tables_and_figures_are_attached_to_snakemakes_own_report(project, tmp_path):
+    done = snakemake(project, "--report", str(tmp_path / "report.html"), "all")
+    assert done.returncode == 0, done.stderr
+    attached = set(re.findall(r"Adding (\S+) \(", done.stdout + done.stderr))
+    tables = {f"{name}.md" for name in ("segmentation", "comparisons", "translation", "ablation", "cost")}
+    assert attached == {*tables, "segmentation.png", "translation.png"}
+    assert (tmp_path / "report.html").stat().st_size > 10**6
+
+
 def test_every_job_left_a_log_and_a_benchmark(project):
     done = snakemake(project, "--dry-run", "--forceall", "all")
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE))
