@@ -11,8 +11,6 @@ from enrich import index
 from enrich.columns import METRICS, SEGMENTATION, TABLES, Table
 from gan.errors import InputError, run
 
-NUMBERS = SEGMENTATION.numbers
-
 
 def read_scores(path: Path, kind: Table = SEGMENTATION) -> pd.DataFrame:
     """Read a table of scores with its floats to the last bit.
