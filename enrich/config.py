@@ -20,6 +20,9 @@ SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yam
 
 Config = dict[str, Any]
 
+FORMER = "former_methods"
+"""Key of a recorded config alone: methods that left it, whose models are still there."""
+
 NOT_COMPARED = {
     "methods",
     "compositions",
@@ -188,6 +191,7 @@ def refuse_overwriting(config: Config, results: Path) -> None:
     if config["overwrite"] or not path.is_file():
         return
     recorded = _complete(yaml.safe_load(path.read_text()), schema())
+    recorded["methods"] = recorded.pop(FORMER, {}) | recorded["methods"]
     for key, before, after in changes(config, recorded):
         if _is_made(key, results):
             raise InputError(
@@ -198,13 +202,17 @@ def refuse_overwriting(config: Config, results: Path) -> None:
 def record(config: Config, results: Path) -> None:
     """Save the config that makes a run's results as `results/<run>/config.yaml`.
 
-    Former methods whose models are still there stay in it, so that their results too have a config.
+    Former methods whose models are still there are kept apart, so that their results too have a config.
     """
     path = results / "config.yaml"
-    former = yaml.safe_load(path.read_text())["methods"] if path.is_file() else {}
-    kept = {name: entry for name, entry in former.items() if _is_made(f"methods.{name}", results)}
+    before = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    former = {
+        name: entry
+        for name, entry in (before.get(FORMER, {}) | before.get("methods", {})).items()
+        if name not in config["methods"] and _is_made(f"methods.{name}", results)
+    }
     with publish(path) as temporary:
-        temporary.write_text(yaml.safe_dump(config | {"methods": kept | config["methods"]}, sort_keys=False))
+        temporary.write_text(yaml.safe_dump(config | ({FORMER: former} if former else {}), sort_keys=False))
 
 
 def digest(config: Config) -> str:

@@ -128,12 +128,23 @@ def test_a_method_that_left_the_config_is_remembered_as_long_as_its_models_are_t
     model.parent.mkdir(parents=True)
     model.touch()
     record(with_it, tmp_path)
-    record(without, tmp_path)
+    assert "former_methods" not in recorded(tmp_path)
+    for _ in range(2):  # a record of it is kept when the next one is made
+        record(without, tmp_path)
+        assert recorded(tmp_path) == without | {"former_methods": {"targan": {"width": 8}}}
     with pytest.raises(InputError, match=r"methods\.targan\.width: found 16, expected 8"):
         refuse_overwriting(back, tmp_path)
+    record(back, tmp_path)
+    assert recorded(tmp_path) == back
+    record(without, tmp_path)
     model.unlink()
     record(without, tmp_path)
+    assert recorded(tmp_path) == without
     refuse_overwriting(back, tmp_path)
+
+
+def recorded(results):
+    return yaml.safe_load((results / "config.yaml").read_text())
 
 
 def test_a_record_without_a_key_that_came_later_has_its_default(tmp_path):
