@@ -74,20 +74,30 @@ def train(
 
     config = resolved(data, name, settings, seed, pretrained)
     unfinished, log = output / "checkpoint.pt", HEADER
-    if resume and unfinished.is_file():
-        saved = checkpoint.load(unfinished)
-        changed = [key for key in config if saved["config"].get(key) != config[key]]
-        if changed:
-            logger.info("%s was made with other %s: starting afresh", unfinished, ", ".join(changed))
-        else:
-            trainer.restore(saved)
-            log = saved["log"]
-            logger.info("%s: going on after round %d", unfinished, trainer.round)
+    if resume and (saved := _fitting(unfinished, config)):
+        trainer.restore(saved)
+        log = saved["log"]
+        logger.info("%s: going on after round %d", unfinished, trainer.round)
     play(trainer, data, config, output, log)
     now = resolved(data, name, settings, seed, pretrained)
     if changed := [key for key in config if now[key] != config[key]]:
         raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
     unfinished.replace(output / "model.pt")
+
+
+def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a checkpoint that was made with `config`; None without one, as where another version wrote it."""
+    if not path.is_file():
+        return None
+    try:
+        saved = checkpoint.load(path)
+    except InputError as error:
+        logger.info("%s: starting afresh", error)
+        return None
+    changed = [key for key in config if saved["config"].get(key) != config[key]]
+    if changed:
+        logger.info("%s was made with other %s: starting afresh", path, ", ".join(changed))
+    return None if changed else saved
 
 
 def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, log: str) -> None:

@@ -145,6 +145,21 @@ def test_starts_afresh_if_anything_differs(make_slices, tmp_path, call, interrup
     assert_same(checkpoint.load(tmp_path / "out/model.pt"), checkpoint.load(tmp_path / "direct/model.pt"))
 
 
+@pytest.mark.parametrize("former", [{"config": {}, "round": 3}, "a broken file"])
+def test_starts_afresh_from_a_checkpoint_of_another_version(make_slices, tmp_path, call, caplog, former):
+    slices, unfinished = make_slices(), tmp_path / "out/checkpoint.pt"
+    unfinished.parent.mkdir()
+    if isinstance(former, dict):
+        torch.save(former, unfinished)
+    else:
+        unfinished.write_text(former)
+    caplog.set_level("INFO")
+    call(slices, tmp_path / "out", resume=True, rounds=2)
+    assert f"{unfinished}: found " in caplog.text
+    assert "expected a checkpoint of gan.train: starting afresh" in caplog.text
+    assert checkpoint.load(tmp_path / "out/model.pt")["round"] == 2
+
+
 def test_an_edit_during_the_training_leaves_no_model(make_slices, tmp_path, call, monkeypatch):
     slices, original = make_slices(), train.play
 
