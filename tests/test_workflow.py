@@ -138,6 +138,13 @@ def test_nothing_is_written_outside_the_results(project):
     assert {path.name for path in (project / "results").iterdir()} == {"README.md", "tiny"}
 
 
+@pytest.mark.parametrize("run", ["gan", "segmenters", "nnunet"])
+def test_a_run_may_be_called_as_one_of_its_folders(tmp_path, run):
+    copy_project(tmp_path)
+    jobs = planned(tmp_path, f"results/{run}/audit.json", config=CONFIG | {"run": run})
+    assert {rule for rule, _ in jobs} >= {"train_gan", "audit"}
+
+
 def test_a_finished_run_has_nothing_to_do(project):
     assert planned(project, "all") == set()
 

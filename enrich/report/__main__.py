@@ -64,8 +64,8 @@ def report(arguments: argparse.Namespace) -> str:
             slider=slider(
                 volumes, everyone, scores, study.config["seeds"][0], Bounds(study.config["report_megabytes"])
             ),
-            gan=gan_curves(_by_method(arguments.models, titles | study.translators)),
-            nnunet=nnunet_curves(_by_modality(arguments.predictions, titles)),
+            gan=gan_curves(_by_method(arguments.models, arguments.scans.parent, titles | study.translators)),
+            nnunet=nnunet_curves(_by_modality(arguments.predictions, arguments.scans.parent, titles)),
             versions=versions(),
             commit=commit(),
             hashes=hashes([*read, *arguments.figures, arguments.audit]),
@@ -83,23 +83,26 @@ def _read_audit(path: Path) -> dict[str, object]:
     raise InputError(path, f"keys {', '.join(found)}", "passed, checks and files")
 
 
-def _by_method(models: list[Path], titles: dict[str, str]) -> dict[str, dict[str, Path]]:
-    """Group models by the title of their method; a label is what else their path says."""
+def _by_method(models: list[Path], folder: Path, titles: dict[str, str]) -> dict[str, dict[str, Path]]:
+    """Group models by the title of their method; a label is what else their path below the run's folder says."""
     found: dict[str, dict[str, Path]] = defaultdict(dict)
     for path in models:
-        kind = "gan" if "gan" in path.parts else "segmenters"
-        before, (name, *rest) = path.parts[: path.parts.index(kind)], path.parts[path.parts.index(kind) + 1 : -1]
-        outer = [part for part in before if part.startswith("outer")]
-        found[titles.get(name, name)][" ".join([*outer[-1:], *rest])] = path
+        parts = path.relative_to(folder).parts[:-1]
+        outer = [part for part in parts[:1] if part.startswith("outer")]
+        _, name, *rest = parts[len(outer) :]
+        found[titles.get(name, name)][" ".join([*outer, *rest])] = path
     return found
 
 
-def _by_modality(predictions: list[tuple[tuple[str, str], Path]], titles: dict[str, str]) -> dict[str, dict[str, Path]]:
-    """Group nnU-Net's predictions by modality; a label is the method and what else their path says."""
+def _by_modality(
+    predictions: list[tuple[tuple[str, str], Path]], folder: Path, titles: dict[str, str]
+) -> dict[str, dict[str, Path]]:
+    """Group nnU-Net's predictions by modality; a label is the method and what else their path below the run says."""
     found: dict[str, dict[str, Path]] = defaultdict(dict)
     for (method, modality), path in predictions:
-        if NNUNET in path.parts:
-            told = [part for part in path.parts if part.startswith(("outer", "seed"))]
+        parts = path.relative_to(folder).parts
+        if NNUNET in parts[:2]:  # below an outer fold or not
+            told = [part for part in parts if part.startswith(("outer", "seed"))]
             found[f"nnU-Net on {title(modality)}"][" ".join([titles.get(method, method), *told])] = path
     return found
 

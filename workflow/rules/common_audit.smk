@@ -19,19 +19,15 @@ def audited_slices(wildcards):
 def audited_models(wildcards):
     """Every model of a method, with the networks that it started from."""
     translating = [
-        Path(path)
+        str(path.parent / network / path.name)
         for split in SPLITS
         for name in TRANSLATORS
         for seed in config["seeds"]
         for fit in ("all", *FOLDS)
-        for path in translating_models(split, name, seed, fit)
+        for path in map(Path, translating_models(split, name, seed, fit))
+        for network in ("", *pretrained_by(name))
     ]
-    networks = [
-        path.with_name(network) / path.name
-        for path in translating
-        for network in pretrained_by(path.parts[path.parts.index("gan") + 1])
-    ]
-    return [*map(str, translating), *map(str, networks), *segmenting_models()]
+    return [*translating, *segmenting_models()]
 
 
 def audited_indexes(wildcards):

@@ -2,12 +2,14 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from enrich.columns import METRICS
+from enrich.report import __main__ as report
 from enrich.report import curves, pictures, tables
 from enrich.report.comparisons import reading, summary
 from enrich.report.distributions import distributions
@@ -141,6 +143,27 @@ def test_an_epoch_that_was_trained_twice_counts_once(tmp_path):
     found = curves._read_nnunet(tmp_path / "predictions" / "index.csv").set_index("quantity")
     assert found.loc["pseudo Dice", "value"] == pytest.approx(0.6)  # mean over folds of the last
     assert np.isnan(found.loc["training loss", "value"])
+
+
+@pytest.mark.parametrize("run", ["chaos", "gan", "segmenters", "nnunet"])
+def test_trainings_are_named_by_their_place_in_a_run_of_any_name(run):
+    folder = Path("results") / run
+    models = [
+        folder / "gan/thin/all/seed0/fold1/model.pt",
+        folder / "outer1/gan/thin/all/seed0/model.pt",
+        folder / "segmenters/gan/ct/single/seed0/model.pt",
+    ]
+    assert report._by_method(models, folder, {"thin": "Thin"}) == {
+        "Thin": {"all seed0 fold1": models[0], "outer1 all seed0": models[1]},
+        "gan": {"ct single seed0": models[2]},
+    }
+    predictions = [
+        (("single", "ct"), folder / "outer1/nnunet/ct/single/seed0/predictions/index.csv"),
+        (("segan", "ct"), folder / "segmenters/segan/ct/single/seed0/predictions/index.csv"),
+    ]
+    assert report._by_modality(predictions, folder, {"single": "Single"}) == {
+        "nnU-Net on CT": {"Single outer1 seed0": predictions[0][1]}
+    }
 
 
 def test_long_curves_are_thinned_to_means_and_missing_logs_are_named(tmp_path):
