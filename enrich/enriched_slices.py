@@ -61,7 +61,8 @@ def main() -> None:
             Intensity(**arguments.intensity),
         )
         write_slices(found, folder, arguments.image_size)
-        write_facts(folder, [arguments.modality, *added], arguments.image_size, arguments.intensity)
+        made_of = {name: getattr(arguments, name) for name in ("scans", "splits", "synthetic")}
+        write_facts(folder, [arguments.modality, *added], arguments.image_size, arguments.intensity, made_of)
 
 
 if __name__ == "__main__":

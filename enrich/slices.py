@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,12 +110,19 @@ def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
     pd.DataFrame(rows).to_csv(folder / "index.csv", index=False)
 
 
-def write_facts(folder: Path, modalities: list[str], image_size: int, intensity: dict[str, object]) -> None:
-    """Write slices.json, which stands for the whole cache: what it was made with, and the hash of every file."""
+def write_facts(
+    folder: Path,
+    modalities: list[str],
+    image_size: int,
+    intensity: dict[str, object],
+    made_of: Mapping[str, Path | None],
+) -> None:
+    """Write slices.json, which stands for the whole cache: what it was made with and of, and the hash of every file."""
     facts = {
         "modalities": modalities,
         "image_size": image_size,
         "intensity": intensity,
+        "provenance": {f"{name}_sha256": sha256(path) for name, path in made_of.items() if path is not None},
         "sha256": {path.name: sha256(path) for path in sorted(folder.iterdir())},
     }
     (folder / "slices.json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -161,7 +168,8 @@ def main() -> None:
     with publish_folder(arguments.output.parent) as folder:
         found = stacks(arguments.scans, splits.read(arguments.splits), Intensity(**arguments.intensity))
         write_slices(found, folder, arguments.image_size)
-        write_facts(folder, arguments.modalities, arguments.image_size, arguments.intensity)
+        made_of = {"scans": arguments.scans, "splits": arguments.splits}
+        write_facts(folder, arguments.modalities, arguments.image_size, arguments.intensity, made_of)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def study(tmp_path_factory):
     (folder / "splits.json").write_text(json.dumps(vars(WHO)))
     (folder / "slices").mkdir()
     write_slices(stacks(folder / "scans.csv", WHO, Intensity()), folder / "slices", 64)
-    write_facts(folder / "slices", MODALITIES, 64, {})
+    write_facts(folder / "slices", MODALITIES, 64, {}, {})
     stargan = METHODS["stargan"]
     settings = resolve(stargan.paper, stargan.official, {"width": 4, "batch_size": 2, "rounds": 2}, "stargan")
     train(Slices(folder / "slices"), "stargan", settings, 0, folder / "gan", {}, resume=False)

@@ -33,7 +33,7 @@ def study(tmp_path_factory):
     index.write(prepare(scans, "liver", folder / "scans", workers=1), folder / "scans.csv")
     (folder / "slices").mkdir()
     write_slices(stacks(folder / "scans.csv", WHO, Intensity()), folder / "slices", 64)
-    write_facts(folder / "slices", ["ct", "t1"], 64, {})
+    write_facts(folder / "slices", ["ct", "t1"], 64, {}, {})
     stargan = METHODS["stargan"]
     keys = {"width": 4, "batch_size": 2, "rounds": 10, "learning_rate": 0.001, "ema_decay": 0.0}
     settings = resolve(stargan.paper, stargan.official, keys, "stargan")

@@ -71,7 +71,7 @@ def test_channels_are_axial_in_order_and_in_range(study):
 def test_enriched_slices_stack_the_training_and_the_watched_patients_alone(study, tmp_path):
     found = stacks(study / "scans.csv", WHO, "ct", study / "synthetic" / "index.csv", ADDED, Intensity())
     write_slices(found, tmp_path, 32)
-    write_facts(tmp_path, ["ct", *ADDED], 32, {})
+    write_facts(tmp_path, ["ct", *ADDED], 32, {}, {})
     slices = Slices(tmp_path)
     assert set(slices.index["patient"]) == {"ct01", "ct02", "ct03"}
     assert set(slices.index.loc[slices.train, "patient"]) == {"ct01", "ct02"}
@@ -118,7 +118,7 @@ def model(study, tmp_path_factory):
     folder = tmp_path_factory.mktemp("slices")
     found = stacks(study / "scans.csv", WHO, "ct", study / "synthetic" / "index.csv", ADDED, Intensity())
     write_slices(found, folder, 32)
-    write_facts(folder, ["ct", *ADDED], 32, {})
+    write_facts(folder, ["ct", *ADDED], 32, {}, {})
     segan = METHODS["segan"]
     entry = {"width": 4, "batch_size": 2, "rounds": 2}
     output = tmp_path_factory.mktemp("segan")

@@ -41,7 +41,7 @@ def study(tmp_path_factory):
     index.write(prepare(scans, "liver", folder / "scans", workers=1), folder / "scans.csv")
     (folder / "slices").mkdir()
     write_slices(stacks(folder / "scans.csv", WHO, Intensity()), folder / "slices", 64)
-    write_facts(folder / "slices", MODALITIES, 64, {})
+    write_facts(folder / "slices", MODALITIES, 64, {}, {})
     stargan = METHODS["stargan"]
     settings = resolve(stargan.paper, stargan.official, {"width": 4, "batch_size": 2, "rounds": 2}, "stargan")
     train(Slices(folder / "slices"), "stargan", settings, 0, folder / "gan", {}, resume=False)
