@@ -7,6 +7,7 @@ in `test_workflow`.
 import pandas as pd
 import pytest
 
+from enrich.audit.__main__ import audit
 from gan.methods import METHODS
 from tests.gan import tiny
 from tests.test_workflow import CONFIG, copy_project, planned, snakemake
@@ -91,6 +92,14 @@ def test_scores_of_a_row(project, folder, method):
     scores = pd.read_csv(project / RESULTS / folder / "seed0/scores.csv")
     assert set(scores["method"]) == {method}
     assert len(scores) == 2
+
+
+def test_the_audit_misses_the_gathered_scores_alone(project):
+    _, checks = audit(project / RESULTS, 1)
+    examined = {check.name for check in checks}
+    assert examined >= {"slices", "translators", "synthetic channels", "further cases", "datasets", "segmenters"}
+    (found,) = (line for check in checks for line in check.found)
+    assert found.startswith(f"{project / RESULTS}/scores/segmentation.csv: found no such file")
 
 
 def test_the_whole_table_is_planned(project):
