@@ -18,6 +18,7 @@ from enrich.config import (
     schema,
 )
 from enrich.last_words import last_words
+from enrich.nnunet.plans import model_folder
 from enrich.rows import NNUNET as BY_NNUNET
 from enrich.rows import compared, data_set, rows, title_of
 from gan.errors import InputError
@@ -44,13 +45,7 @@ FOLDS = [f"fold{k}" for k in range(config["crossfit"])]
 KINDS = {"zero": "zero", "copy": "copied", "oracle": "real"}
 MODALITIES = config["modalities"]
 NNUNET = config["nnunet"]
-PLANS = {
-    "ExperimentPlanner": "nnUNetPlans",
-    "nnUNetPlannerResEncM": "nnUNetResEncUNetMPlans",
-    "nnUNetPlannerResEncL": "nnUNetResEncUNetLPlans",
-    "nnUNetPlannerResEncXL": "nnUNetResEncUNetXLPlans",
-}
-MODEL = f"{NNUNET['trainer']}__{PLANS[NNUNET['planner']]}__{NNUNET['configuration']}"
+MODEL = model_folder(NNUNET)
 METHOD = {name: method_of(name, entry) for name, entry in config["methods"].items()}
 TRANSLATORS = [name for name in METHOD if facts(METHOD[name]).get("translates", True)]
 SEGMENTERS = [name for name in METHOD if facts(METHOD[name]).get("segments", False)]
