@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from enrich import index
+from enrich import index, volume
 from enrich.audit import records
 from enrich.audit.check import Check
 from enrich.audit.records import read_json
@@ -50,12 +50,13 @@ def channels_made_as_configured(study: Study) -> Check:
         "Every synthetic image is the one that was indexed and lies beside a record of the models that made it; "
         "these are models on disk of its method, seed and fit, the fit is what the config and the folds say, and "
         "with crossfit, as for whoever does not train the GAN, none of them was trained on the patient whom it "
-        "translated."
+        "translated. In the controls it is the source again, the real scan of the target, or an empty volume."
     )
     check = Check("synthetic channels", claim, study.files)
     for path in study.results.controls:
         with check.reading():
             _require_index(check, study, study.splits[0], path)
+            _require_control(check, study, path)
     examine(check, study, "synthetic", _require_index)
     return check
 
@@ -91,6 +92,20 @@ def _require_channel(check: Check, study: Study, split: Split, origin: Origin, r
     check.require(same, sidecar, f"another source of {patient}", f"as {study.scans_csv}")
     made = Made(patient, row["fit"], facts["models_sha256"], fit_of(study, split, patient, origin.test))
     require_models(check, study, split, sidecar, origin.name, origin.seed, made)
+
+
+def _require_control(check: Check, study: Study, path: Path) -> None:
+    """Require that the images of a control are what its name says."""
+    rows, kind = index.read(path, index.SYNTHETIC), path.parent.name
+    if kind == "zero":
+        for image in rows.drop_duplicates("sha256")["image"]:
+            empty = not volume.read(path.parent / image).array.any()
+            check.require(empty, path.parent / image, "a voxel that is not 0", "an empty volume")
+        return
+    of = {"copy": "source", "oracle": "target"}[kind]
+    for case, modality, digest in rows[["case", of, "sha256"]].itertuples(index=False):
+        same = digest == study.image_sha256.get((case, modality))
+        check.require(same, path, f"another image than {case}'s {modality}", f"that of {study.scans_csv}")
 
 
 def fit_of(study: Study, split: Split, patient: str, test: str | None = None) -> str:

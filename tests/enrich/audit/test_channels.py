@@ -4,13 +4,14 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from enrich import config, index, synthesize
+from enrich import config, controls, index, synthesize, volume
 from gan.files import sha256
 from tests.enrich.nnunet.study import call
 
-from .edits import ct, edit_config, edit_csv, edit_json, who
+from .edits import ct, edit_config, edit_csv, edit_json, found_by, who
 from .run import CONFIG, INDEX
 
 
@@ -115,6 +116,39 @@ def test_a_control_that_copies_another_patient(root, caught):
     row = {"case": train, "source": "ct", "target": "t1", "image": f"../../{image}", "sha256": sha256(root / image)}
     index.write(pd.DataFrame([row]), path)
     caught(image, f"a scan of patient {test}, expected one of {train}")
+
+
+def write_control(root, kind):
+    edit_config(root, controls=["single", kind])
+    path = root / "synthetic" / kind / "index.csv"
+    call(controls.main, "--kind", kind, "--scans", root / "scans.csv", "--modalities", "ct", "t1", "--output", path)
+    assert found_by(root)["synthetic channels"] == []
+    return path
+
+
+def test_an_empty_volume_with_a_voxel_in_it(root, caught):
+    path = write_control(root, "zero")
+    image = path.with_name(f"{ct(who(root).train)}_ct_zero.nii.gz")
+    empty = volume.read(image)
+    voxels = np.zeros_like(empty.array)
+    voxels[0, 0, 0] = 1
+    volume.write(empty.with_array(voxels), image)
+    digest = sha256(image)
+    edit_csv(path, lambda rows: rows.assign(sha256=rows["sha256"].where(rows["image"] != image.name, digest)))
+    caught(image.name, "found a voxel that is not 0, expected an empty volume")
+
+
+def test_a_copy_that_is_another_image_of_the_patient(root, caught):
+    path, train = write_control(root, "copy"), ct(who(root).train)
+    image = f"../stargan/seed0/{train}_ct_to_t1.nii.gz"
+    other = {"image": image, "sha256": sha256(path.parent / image)}
+
+    def exchange(rows):
+        rows.loc[rows["case"] == train, list(other)] = list(other.values())
+        return rows
+
+    edit_csv(path, exchange)
+    caught("synthetic/copy/index.csv", f"another image than {train}'s ct")
 
 
 def test_further_cases_by_models_that_saw_the_patient(root, caught):

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from enrich import config, controls, phantom, prepare, splits
@@ -12,7 +13,7 @@ from enrich.audit.study import Study
 from enrich.nnunet import dataset
 from tests.enrich.nnunet.study import call
 
-from .edits import edit_csv, edit_json, found_by
+from .edits import edit_config, edit_csv, edit_json, found_by
 from .run import CONFIG, RAW, design_of
 
 
@@ -103,6 +104,23 @@ def test_results_of_a_split_without_outer_folds_are_leftovers(heads):
     (heads / "gan" / "model.pt").touch()
     assert not any(lines for name, lines in found_by(heads).items() if name != "scores")
     assert Study(heads, 1).results.all_leftovers == [heads / "gan" / "model.pt"]
+
+
+def test_an_oracle_of_the_source_itself_is_caught(heads):
+    edit_config(heads, controls=["single", "oracle"])
+    path = heads / "synthetic" / "oracle" / "index.csv"
+    given = ["--scans", heads / "scans.csv", "--modalities", "t1", "t2"]
+    call(controls.main, "--kind", "oracle", *given, "--output", path)
+    assert found_by(heads)["synthetic channels"] == []
+    case = pd.read_csv(path)["case"][0]
+
+    def swap(rows):
+        other = {"t1": "t2", "t2": "t1"}
+        return rows.assign(target=rows["target"].where(rows["case"] != case, rows["target"].map(other)))
+
+    edit_csv(path, swap)
+    expected = f"another image than {case}'s t1, expected that of {heads / 'scans.csv'}"
+    assert f"{path}: found {expected}" in found_by(heads)["synthetic channels"]
 
 
 def test_every_fold_has_its_own_test_patients_and_all_share_the_controls(heads):
