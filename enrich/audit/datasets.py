@@ -21,10 +21,10 @@ CHANNELS = re.compile(
 
 @dataclass(frozen=True)
 class Added:
-    """What a dataset holds beside real scans.
+    """What a data set or slice cache holds beside real scans.
 
     Attributes:
-        kind: `synthetic` for channels, `cases` for further cases, as `dataset.json` calls it; None for nothing.
+        kind: `synthetic` for channels, `cases` for further cases, as its provenance calls it; None for nothing.
         index: of these images; None for nothing.
     """
 
@@ -33,7 +33,7 @@ class Added:
 
 
 def added_to(folder: Path, study: Study, split: Split) -> Added:
-    """Return what the name of a data set's folder, `nnunet/<modality>/<channels>`, says is in it.
+    """Return what the name of the folder of a data set or slice cache, `<modality>/<channels>`, says is in it.
 
     Raises:
         InputError: a folder that no data set is written to.
@@ -49,6 +49,18 @@ def added_to(folder: Path, study: Study, split: Split) -> Added:
         made = split.folder / "cases" / found["name"] / folder.parent.name
         return Added("cases", made / f"seed{found['seed']}" / "index.csv")
     return Added("synthetic", split.folder / "synthetic" / found["name"] / f"seed{found['seed']}" / "index.csv")
+
+
+def require_provenance(
+    check: Check, study: Study, split: Split, path: Path, added: Added, record: Mapping[str, str]
+) -> None:
+    """Require that a data set or slice cache was made of the run's scans and split, and of what is `added` to them."""
+    check.require_file(study.scans_csv, record.get("scans_sha256"), path)
+    check.require_file(split.path, record.get("splits_sha256"), path)
+    if added.index is not None:
+        check.require_file(added.index, record.get(f"{added.kind}_sha256"), path)
+    elif names := {"synthetic_sha256", "cases_sha256"} & record.keys():
+        check.require(False, path, f"{', '.join(names)}", "real scans only, as its folder says")
 
 
 def datasets_of_training_patients(study: Study) -> Check:
@@ -68,16 +80,9 @@ def datasets_of_training_patients(study: Study) -> Check:
 def _require_dataset(check: Check, study: Study, split: Split, path: Path) -> None:
     content = read_json(path, records.DATASET)
     study.files.sha256(path)
-    record = content["provenance"]
-    check.require_file(study.scans_csv, record.get("scans_sha256"), path)
-    check.require_file(split.path, record.get("splits_sha256"), path)
     added = added_to(path.parents[2], study, split)
-    further: Known = {}
-    if added.index is not None:
-        check.require_file(added.index, record.get(f"{added.kind}_sha256"), path)
-        further = study.indexed(added.index)
-    elif names := {"synthetic_sha256", "cases_sha256"} & record.keys():
-        check.require(False, path, f"{', '.join(names)}", "real scans only, as its folder says")
+    require_provenance(check, study, split, path, added, content["provenance"])
+    further = {} if added.index is None else study.indexed(added.index)
     channels = added.kind == "synthetic"
     check.require(channels == (len(content["channel_names"]) > 1), path, "other channels", "those its folder names")
     study.files.prefetch(path.parent / image for case in content["dataset"].values() for image in case["images"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from enrich.nnunet.plans import PLANS
 from gan.errors import InputError
 
 Schema = dict[str, Any]
@@ -42,12 +43,12 @@ CONFIG = keys(
     compositions=_each(keys(translator=TEXT, segmenter=TEXT, use=TEXT)),
     label_fractions=ANY,
     synthetic_fractions=ANY,
-    nnunet=keys(trainer=TEXT, configuration=TEXT, folds=_list(ANY)),
+    nnunet=keys(trainer=TEXT, planner={"enum": [*PLANS]}, configuration=TEXT, folds=_list(ANY)),
 )
 SPLITS = keys(**dict.fromkeys(("train", "watch", "test", "unlabelled", "gan"), NAMES), folds=_list(NAMES)) | {
     "additionalProperties": False
 }
-CACHE = keys(sha256=_each(TEXT))
+CACHE = keys(sha256=_each(TEXT), provenance=_each(TEXT))
 SIDECAR = keys(source_sha256=TEXT, models_sha256=NAMES)
 CASES = keys(models_sha256=_each(NAMES))
 DATASET = keys(

@@ -7,10 +7,11 @@ from itertools import product
 from pathlib import Path
 
 from enrich.audit.check import Files
-from enrich.columns import CEILING, FLOOR
+from enrich.columns import CEILING, FLOOR, TABLES
 from enrich.config import Config, facts, method_of
 from enrich.controls import KINDS as FILLED
 from enrich.crossfit import ALL, FOLD, MEAN
+from enrich.nnunet.plans import model_folder
 from enrich.rows import NNUNET, data_set, rows
 from gan.scope import Scope
 
@@ -28,6 +29,7 @@ EVERYWHERE = (
     ("segmentation", "segmenters/**/scores.csv"),
     ("translation", "translations/**/scores.csv"),
     ("distribution", "translations/**/distances.csv"),
+    ("gathered", "scores/*.csv"),
 )
 """Kind and place of the results that the audit looks for below a run, or an outer fold, of whatever config."""
 
@@ -38,6 +40,7 @@ class Results:
     Attributes:
         splits: folders of the splits of the config, by the number of the outer fold; one of them without outer folds.
         controls: indexes of what stands in the place of synthetic channels, which all splits share.
+        gathered: the tables of scores that the config has, by kind, whether they are there or not.
         leftovers: every other result, by kind; nothing of the config may be made with one.
     """
 
@@ -45,12 +48,15 @@ class Results:
         """Look for the results of `config` below `folder`; nothing is read."""
         self._files = files
         self.splits = [folder / f"outer{number}" for number in range(config["outer_folds"])] or [folder]
-        places = dict.fromkeys([*_of_translators(config), *_of_rows(config)])
+        self._places = places = dict.fromkeys([*_of_translators(config), *_of_rows(config)])
         self._of_split = {split: _found(split, places) for split in self.splits}
         controls = [folder / "synthetic" / name / "index.csv" for name in config["controls"] if name in FILLED]
         self.controls = [path for path in controls if path.is_file()]
+        kinds = {kind for kind, _ in places}
+        self.gathered = {kind: folder / "scores" / f"{kind}.csv" for kind in TABLES if kind in kinds}
         own = {
             *self.controls,
+            *self.gathered.values(),
             *(path for found in self._of_split.values() for paths in found.values() for path in paths),
         }
         everything = [_found(where, EVERYWHERE) for where in (folder, *sorted(folder.glob("outer*")))]
@@ -61,6 +67,11 @@ class Results:
     def of(self, split: Path) -> dict[str, list[Path]]:
         """Return the results of the config in the folder of a split, sorted, by kind."""
         return self._of_split[split]
+
+    def missing(self, split: Path, kind: str) -> list[Path]:
+        """Return the results that the config has in the folder of a split and are not there, of a kind without `*`."""
+        wanted = [split / place for other, place in self._places if other == kind]
+        return [path for path in wanted if not path.is_file()]
 
     def named(self, what: str, digest: object) -> str:
         """Return how to call a file, such as a model, whose SHA-256 is that of no result of the config."""
@@ -86,11 +97,18 @@ def _found(folder: Path, places: Iterable[tuple[str, str]]) -> dict[str, list[Pa
     return {kind: sorted(paths) for kind, paths in found.items()}
 
 
+def folder_for_tests(config: Config, seed: str, test: str) -> str:
+    """Return the folder, below a translator's, of what one kind of models made for test patients.
+
+    Without cross-fitting, or where the config says this kind, it is the one that holds everybody's channels.
+    """
+    return seed if not config["crossfit"] or test == config["crossfit_test"] else f"{seed}-test-{test}"
+
+
 def _of_translators(config: Config) -> Iterator[tuple[str, str]]:
     """Yield the kind and place of what is made by, and of, the translators of a config, below every split."""
     folds = [f"{FOLD}{number}" for number in range(config["crossfit"])]
     tests = [ALL, FOLD, MEAN] if folds else [ALL]
-    others = [f"-test-{test}" for test in tests if folds and test != config["crossfit_test"]]
     fits = ["", *(f"{fold}/" for fold in folds)]
     about = {name: facts(method_of(name, entry)) for name, entry in config["methods"].items()}
     translators = {name: found for name, found in about.items() if found.get("translates", True)}
@@ -100,8 +118,8 @@ def _of_translators(config: Config) -> Iterator[tuple[str, str]]:
         trainings = Scope(found["scope"]).trainings(config["modalities"])
         for training, fit, network in product(trainings, fits, networks):
             yield "models", f"gan/{name}/{training}/seed{seed}/{fit}{network}model.pt"
-        for test in ("", *others):
-            yield "synthetic", f"synthetic/{name}/seed{seed}{test}/index.csv"
+        for test in tests:
+            yield "synthetic", f"synthetic/{name}/{folder_for_tests(config, f'seed{seed}', test)}/index.csv"
         of_tests = [f"translations/{name}/seed{seed}/{test}" for test in tests]
         floor, ceiling = (f"translations/{bound}/seed{seed}" for bound in (FLOOR, CEILING))
         for folder, modality in product([*of_tests, floor], config["modalities"]):
@@ -118,6 +136,7 @@ def _of_rows(config: Config) -> Iterator[tuple[str, str]]:
     Single is there with every row of nnU-Net, under its share of labels: it is tuned, or segments translations.
     """
     nnunet = config["nnunet"]
+    model = model_folder(nnunet)
     for row, modality, seed in product(rows(config), config["modalities"], config["seeds"]):
         channels, folder = row.channels(seed), row.folder(modality, seed)
         yield "segmentation", f"{folder}/scores.csv"
@@ -130,6 +149,5 @@ def _of_rows(config: Config) -> Iterator[tuple[str, str]]:
         for name in (channels, replace(row, name="single", translator=None).channels(seed)):
             data = f"nnunet/{data_set(modality, name)}"
             yield "datasets", f"{data}/raw/*/dataset.json"
-            model = f"{data}/seed{seed}/results/*/{nnunet['trainer']}__*__{nnunet['configuration']}"
             for fold in nnunet["folds"]:
-                yield "checkpoints", f"{model}/fold_{fold}/checkpoint_final.pth"
+                yield "checkpoints", f"{data}/seed{seed}/results/*/{model}/fold_{fold}/checkpoint_final.pth"

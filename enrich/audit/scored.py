@@ -25,9 +25,10 @@ def every_test_case_scored_once(study: Study) -> Check:
     """The scores in the tables are of the predictions on disk, of test patients, complete."""
     claim = (
         "Every score in scores/segmentation.csv is that of a scores.csv whose predictions are the indexed files, of "
-        "labelled test cases only; every labelled test case of every outer fold is scored once a method and seed; and "
-        "every network that the predictions need is there. Every prediction was made by the networks, and of the data "
-        "set or index, whose hashes lie beside it, and every score bears the name of its row."
+        "labelled test cases only; the methods are the rows of the config; every labelled test case of every outer "
+        "fold is scored once a method and seed; and every network that the predictions need is there. Every "
+        "prediction was made by the networks, and of the data set or index, whose hashes lie beside it, and every "
+        "score bears the name of its row."
     )
     check = Check("scores", claim, study.files)
     tables = examine(check, study, "segmentation", _require_scores)
@@ -113,12 +114,12 @@ def require_made_by(
 
 
 def require_gathered(check: Check, study: Study, kind: str, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Require that every row of `scores/<kind>.csv` is one of `tables`, those of the config; return its rows.
+    """Require that the rows of `scores/<kind>.csv` are those of `tables`, which the config has; return them.
 
     Raises:
         InputError: no such file, or another one.
     """
-    path, table = study.folder / "scores" / f"{kind}.csv", TABLES[kind]
+    path, table = study.results.gathered[kind], TABLES[kind]
     gathered = read_scores(path, table)
     study.files.sha256(path)
     values = [name for name in (*table.integers, *table.numbers) if name not in table.keys]
@@ -126,14 +127,21 @@ def require_gathered(check: Check, study: Study, kind: str, tables: Sequence[pd.
     known = pd.concat(tables or [empty]).set_index(table.keys).sort_index()
     found = gathered.set_index(table.keys)
     for key, row in zip(found.index, found[values].to_numpy(float), strict=True):
-        name = f"{dict(zip(table.keys, key, strict=True))}"
+        name = _named(kind, key)
         if key not in known.index:
             place = _leftover_with(study, kind, key)
             check.require(False, path, f"a score of {name}{place}", f"one of what {study.config_path} has")
             continue
         same = np.allclose(row, known.loc[[key], values].to_numpy(float), rtol=1e-9, equal_nan=True)
         check.require(same, path, f"other values of {name}", "those that it was gathered from")
+    times = Counter(found.index)
+    for key in sorted({*times, *known.index}):
+        check.require(times[key] == 1, path, f"{times[key]} scores of {_named(kind, key)}", "one")
     return gathered
+
+
+def _named(kind: str, key: tuple[object, ...]) -> str:
+    return f"{dict(zip(TABLES[kind].keys, key, strict=True))}"
 
 
 def _leftover_with(study: Study, kind: str, key: tuple[object, ...]) -> str:
@@ -144,7 +152,9 @@ def _leftover_with(study: Study, kind: str, key: tuple[object, ...]) -> str:
 
 
 def _require_complete(check: Check, study: Study, gathered: pd.DataFrame) -> None:
-    path = study.folder / "scores" / "segmentation.csv"
+    path = study.results.gathered["segmentation"]
+    methods, wanted = set(gathered["method"]), {row.name for row in rows_of(study.config)}
+    check.require(methods == wanted, path, f"scores of {', '.join(sorted(methods))}", f"of {', '.join(sorted(wanted))}")
     modalities, seeds = study.config["modalities"], study.config["seeds"]
     expected = {
         modality: {case for split in study.splits for case in study.labelled_tests(split, modality)}

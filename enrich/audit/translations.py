@@ -1,6 +1,8 @@
 """What translations were scored: those of test patients, by the models that the config and the folds say."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
@@ -8,10 +10,11 @@ import pandas as pd
 from enrich import index
 from enrich.audit.channels import fit_of
 from enrich.audit.check import Check
+from enrich.audit.results import folder_for_tests
 from enrich.audit.scored import require_gathered, require_made_by
 from enrich.audit.segmenters import trained_folds
 from enrich.audit.study import Split, Study, examine
-from enrich.columns import DISTRIBUTION, TRANSLATION
+from enrich.columns import CEILING, DISTRIBUTION, TRANSLATION
 from enrich.gather import read_scores
 
 
@@ -21,13 +24,18 @@ def translations_of_test_patients(study: Study) -> Check:
         "Every segmented translation is the indexed file, of a labelled scan of a test patient, made by Single's "
         "networks and of the index whose hashes lie beside it. Every score in scores/translation.csv and "
         "scores/distribution.csv is that of a translator of the config, or of the floor or ceiling, and of a seed and "
-        "an outer fold of the config; it is of test patients, and of the fit by which they are translated."
+        "an outer fold of the config; it is of test patients, and of the fit by which they are translated; and all "
+        "of these, each labelled test scan in every direction, are there once."
     )
     check = Check("translations", claim, study.files)
     examine(check, study, "segmented", _require_segmented)
     for kind, require in (("translation", _require_scores), ("distribution", _require_distances)):
         tables = examine(check, study, kind, require)
-        if tables or (study.folder / "scores" / f"{kind}.csv").is_file():
+        gathered = study.results.gathered.get(kind)  # none without a translator
+        if gathered is not None and (tables or gathered.is_file()):
+            for split in study.splits:
+                for path in study.results.missing(split.folder, kind):
+                    check.require(False, path, "no such file", "a score of every translator and bound")
             with check.reading():
                 require_gathered(check, study, kind, tables)
     return check
@@ -48,9 +56,8 @@ def _require_segmented(check: Check, study: Study, split: Split, path: Path) -> 
     name, seed, test = _place(split, path.parents[1])
     folds = trained_folds(split, path.parent.name, "single", seed)
     networks = [folds[str(fold)] for fold in study.config["nnunet"]["folds"] if str(fold) in folds]
-    used = not study.config["crossfit"] or study.config["crossfit_test"] in test
-    made = split.folder / "synthetic" / name / (seed if used else f"{seed}-test-{''.join(test)}") / "index.csv"
-    require_made_by(check, study, path, networks, [made] if test else [])
+    made = [split.folder / "synthetic" / name / folder_for_tests(study.config, seed, fit) / "index.csv" for fit in test]
+    require_made_by(check, study, path, networks, made)
     study.files.prefetch([path, *(path.parent / image for image in rows["image"])])
     for case, source, image, digest in rows[[*index.SEGMENTED]].itertuples(index=False):
         check.require_file(path.parent / image, digest, path)
@@ -75,6 +82,10 @@ def _require_scores(check: Check, study: Study, split: Split, path: Path) -> pd.
         check.require(patient == owner, path, f"patient {patient} for case {case}", owner)
         expected = _fit(study, split, owner, test)
         check.require(fit == expected, path, f"patient {patient} translated by fit {fit}", expected or "none")
+    modalities = study.config["modalities"]
+    directions = [(each, each) for each in modalities] if name == CEILING else permutations(modalities, 2)
+    wanted = {(case, *both) for both in directions for case in study.labelled_tests(split, both[0])}
+    _require_once(check, path, scores[["case", "source", "target"]], wanted)
     return scores
 
 
@@ -87,7 +98,18 @@ def _require_distances(check: Check, study: Study, split: Split, path: Path) -> 
         patients = {study.patient_of[case, source] for case in study.labelled_tests(split, source)}
         expected = "+".join(sorted({_fit(study, split, patient, test) for patient in patients}))
         check.require(fit == expected, path, f"{source} translated by fit {fit}", expected or "none")
+    scanned = [modality for modality in study.config["modalities"] if study.labelled_tests(split, modality)]
+    _require_once(check, path, scores[["source", "target"]], {*permutations(scanned, 2)})
     return scores
+
+
+def _require_once(check: Check, path: Path, scored: pd.DataFrame, wanted: Collection[tuple[str, ...]]) -> None:
+    times = Counter(scored.itertuples(index=False, name=None))
+    for key in sorted({*times, *wanted}):
+        *case, source, target = key
+        found = f"{' '.join(case)} {source} to {target} {times[key]} times".strip()
+        expected = "once" if key in wanted else "never"
+        check.require(times[key] == (key in wanted), path, found, expected)
 
 
 def _require_own(check: Check, path: Path, scores: pd.DataFrame, name: str, seed: str) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from enrich.audit import records
 from enrich.audit.check import Check
+from enrich.audit.datasets import Added, added_to, require_provenance
 from enrich.audit.records import read_json
 from enrich.audit.study import Model, Split, Study, examine, listed
 from enrich.crossfit import ALL
@@ -17,7 +18,10 @@ from gan.errors import InputError
 
 def caches_without_tests(study: Study) -> Check:
     """The slice caches hold nobody who tests."""
-    claim = "Every slice cache is complete, names each slice's patient as scans.csv does, and holds no test patient."
+    claim = (
+        "Every slice cache is complete, was cut from the scans, the split and, as its folder says, the synthetic "
+        "channels of the run, names each slice's patient as scans.csv does, and holds no test patient."
+    )
     check = Check("slices", claim, study.files)
     for kind in ("slices", "enriched"):
         examine(check, study, kind, _require_cache)
@@ -27,11 +31,14 @@ def caches_without_tests(study: Study) -> Check:
 def _require_cache(check: Check, study: Study, split: Split, path: Path) -> None:
     folder, who = path.parent, split.who
     study.files.prefetch(folder / name for name in FILES)
-    digests = read_json(path, records.CACHE)["sha256"]
+    content = read_json(path, records.CACHE)
     for name in (name for name in FILES if name != path.name):
-        check.require_file(folder / name, digests.get(name), path)
-    everyone = {*who.translated_from, *who.watch} if path in split.found["slices"] else split.segmentation
+        check.require_file(folder / name, content["sha256"].get(name), path)
+    translates = path in split.found["slices"]
+    everyone = {*who.translated_from, *who.watch} if translates else split.segmentation
     _require_known(check, study, folder / "index.csv", everyone, who.watch)
+    added = Added(None, None) if translates else added_to(folder, study, split)
+    require_provenance(check, study, split, path, added, content["provenance"])
 
 
 def _require_known(check: Check, study: Study, path: Path, everyone: set[str], watch: list[str]) -> None:

@@ -8,9 +8,11 @@ import pandas as pd
 import torch
 import yaml
 
-from enrich import index, splits
+from enrich import config, index, splits
 from enrich.audit import __main__ as audit
 from tests.enrich.nnunet.study import call
+
+from .run import CONFIG
 
 
 def edit_json(path: Path, change: Callable[[dict], None]) -> None:
@@ -45,6 +47,11 @@ def edit_config(root: Path, **keys: object) -> None:
     content = yaml.safe_load(path.read_text()) | keys
     path.unlink()
     path.write_text(yaml.safe_dump(content))
+
+
+def record_config(root: Path, **keys: object) -> None:
+    """Go on with the run under another config, as the workflow records it."""
+    config.record(config.resolve(CONFIG | keys, Path("tiny.yaml")), root)
 
 
 def made_by(folder: Path, *files: list[Path]) -> None:

@@ -1,4 +1,7 @@
-"""A small run, really made, from phantoms to scores, by the programs that the rules run."""
+"""A small run from phantoms to scores, by the programs that the rules run.
+
+Nothing is segmented, some networks are not trained and their records stand for them.
+"""
 
 import json
 from pathlib import Path
@@ -41,8 +44,7 @@ CONFIG = {
         "segan": {"width": 4, "batch_size": 2, "rounds": 1},
     },
     "compositions": {"ada": {"translator": "stargan", "use": "cases"}},
-    "label_fractions": [0.5],
-    "synthetic_fractions": [0.5],
+    "controls": ["single"],
     "nnunet": {"configuration": "2d", "folds": ["all"]},
 }
 RAW = "raw/Dataset001_enriched/dataset.json"
@@ -79,28 +81,27 @@ def make(root: Path) -> Path:
     synthetic = root / "synthetic" / "stargan" / "seed0" / "index.csv"
     made = ["--intensity", intensity, *fits]
     call(synthesize.main, *both, *made, "--test", "mean", "--output", synthetic)
-    test = synthetic.parent.with_name("seed0-test-all") / "index.csv"
-    call(synthesize.main, *both, *made, "--test", "all", "--test-only", "--output", test)
-    further = root / "cases" / "stargan" / "ct" / "seed0" / "index.csv"
-    call(cases.main, *both, *made, "--modality", "ct", "--output", further)
-    for modality, channels, added in (
-        ("ct", "single", []),
-        ("ct", "stargan-seed0", ["--synthetic", synthetic]),
-        ("ct", "stargan-cases-seed0", ["--cases", further]),
-        ("t1", "single", []),
-    ):
-        write_dataset(root, modality, channels, *added)
-    for channels in ("single", "stargan-cases-seed0"):
-        train_nnunet(root / "nnunet" / "ct" / channels, tunes=channels != "single")
-    train_nnunet(root / "nnunet" / "t1" / "single", tunes=False)
+    for test in ("all", "fold"):
+        output = synthetic.parent.with_name(f"seed0-test-{test}") / "index.csv"
+        call(synthesize.main, *both, *made, "--test", test, "--test-only", "--output", output)
     for modality in ("ct", "t1"):
+        further = root / "cases" / "stargan" / modality / "seed0" / "index.csv"
+        call(cases.main, *both, *made, "--modality", modality, "--output", further)
+        for method, channels, added in (
+            ("single", "single", []),
+            ("stargan", "stargan-seed0", ["--synthetic", synthetic]),
+            ("ada", "stargan-cases-seed0", ["--cases", further]),
+        ):
+            write_dataset(root, modality, channels, *added)
+            folder = root / "nnunet" / modality / channels
+            train = train_nnunet if method == "single" or (method, modality) == ("ada", "ct") else stand_for_nnunet
+            train(folder, tunes=method == "ada")
+            write_scores(root, modality, folder / "seed0", method, folder / "seed0" / CHECKPOINT, folder / RAW)
         enriched = root / "enriched" / modality / "single" / "index.csv"
         call(enriched_slices.main, *both, "--modality", modality, *modalities, *sliced, "--output", enriched)
         segmenter = root / "segmenters" / "segan" / modality / "single" / "seed0"
         train_method(enriched.parent, "segan", segmenter)
         write_scores(root, modality, segmenter, "segan", segmenter / "model.pt")
-        single = root / "nnunet" / modality / "single"
-        write_scores(root, modality, single / "seed0", "single", single / "seed0" / CHECKPOINT, single / RAW)
     paths = sorted(root.glob("*/**/scores.csv"))
     call(gather.main, *paths, "--output", root / "scores" / "segmentation.csv")
     write_translations(root, intensity)
@@ -124,25 +125,41 @@ def write_dataset(root: Path, modality: str, channels: str, *more: object) -> No
     call(dataset.main, *given, *names, *more, "--output", root / "nnunet" / modality / channels / RAW)
 
 
+def preprocess_nnunet(folder: Path, tunes: bool) -> None:
+    plans = ["--plans-of", folder.with_name("single") / PREPROCESSED] if tunes else []
+    common = ["--configuration", "2d", "--foreground-samples", 10_000]
+    call(preprocess.main, "--dataset", folder / RAW, *common, *plans, "--output", folder / PREPROCESSED)
+
+
 def train_nnunet(folder: Path, tunes: bool) -> None:
     from enrich.nnunet import train
 
-    single = folder.with_name("single")
-    plans = ["--plans-of", single / PREPROCESSED] if tunes else []
-    common = ["--configuration", "2d", "--foreground-samples", 10_000]
-    call(preprocess.main, "--dataset", folder / RAW, *common, *plans, "--output", folder / PREPROCESSED)
+    preprocess_nnunet(folder, tunes)
     lengths = ["--epochs", 1, "--iterations", 1, "--validation-iterations", 1, "--augmentation-workers", 0]
-    start = ["--pretrained", single / "seed0" / CHECKPOINT] if tunes else []
+    start = ["--pretrained", folder.with_name("single") / "seed0" / CHECKPOINT] if tunes else []
     results = folder / "seed0" / "results"
     call(train.main, "--preprocessed", folder / PREPROCESSED, "--results", results, *lengths, *start)
 
 
+def stand_for_nnunet(folder: Path, tunes: bool) -> None:
+    """Write what a training records, without a network."""
+    preprocess_nnunet(folder, tunes)
+    start = sha256(folder.with_name("single") / "seed0" / CHECKPOINT) if tunes else None
+    settings = {"seed": 0, "preprocessed_sha256": sha256(folder / PREPROCESSED), "pretrained_sha256": start}
+    path = folder / "seed0" / CHECKPOINT
+    path.parent.mkdir(parents=True)
+    torch.save({"init_args": {"settings": settings, "dataset_json": json.loads((folder / RAW).read_text())}}, path)
+
+
+def tests_of(root: Path) -> list[dict]:
+    scans = index.read(root / "scans.csv", index.SCANS)
+    return scans[scans["patient"].isin(splits.read(root / "splits.json").test)].to_dict("records")
+
+
 def write_scores(root: Path, modality: str, folder: Path, method: str, network: Path, *inputs: Path) -> None:
     """Stand for a segmenter that is always right, and score it."""
-    scans = index.read(root / "scans.csv", index.SCANS)
-    test = splits.read(root / "splits.json").test
     rows = []
-    for row in scans[(scans["modality"] == modality) & scans["patient"].isin(test)].to_dict("records"):
+    for row in (row for row in tests_of(root) if row["modality"] == modality):
         path = folder / "predictions" / f"{row['case']}.nii.gz"
         volume.write(volume.read(root / row["label"]), path)
         rows.append({"case": row["case"], "image": path.name, "sha256": sha256(path)})
@@ -154,26 +171,40 @@ def write_scores(root: Path, modality: str, folder: Path, method: str, network: 
 
 
 def write_translations(root: Path, intensity: str) -> None:
-    """Segment and score the translations to CT by the mean of the folds, and their floor; score the ceiling."""
-    from enrich.nnunet import predict_translations
-
+    """Score the translations by every kind of models, their floor and their ceiling."""
     both = ["--scans", root / "scans.csv", "--splits", root / "splits.json", "--intensity", intensity]
-    single = root / "nnunet/ct/single/seed0"
-    for name, folder, made in (
-        ("stargan", "stargan/seed0/mean", ["--synthetic", root / INDEX]),
-        ("copy", "copy/seed0", ["--floor"]),
-        ("real", "real/seed0", []),
+    single = {modality: root / "nnunet" / modality / "single/seed0" for modality in ("ct", "t1")}
+    features = [f"{modality}={folder / CHECKPOINT}" for modality, folder in single.items()]
+    for name, folder, synthetic in (
+        ("stargan", "stargan/seed0/all", root / "synthetic/stargan/seed0-test-all/index.csv"),
+        ("stargan", "stargan/seed0/fold", root / "synthetic/stargan/seed0-test-fold/index.csv"),
+        ("stargan", "stargan/seed0/mean", root / INDEX),
+        ("copy", "copy/seed0", None),
+        ("real", "real/seed0", None),
     ):
-        output, segmented = root / "translations" / folder, single / "predictions/index.csv"
-        translated = made if name == "stargan" else []
-        what = [*both, *translated, "--method", name, "--seed", 0]
-        if made:
-            segmented = output / "ct/index.csv"
-            network = ["--modality", "ct", "--checkpoints", single / CHECKPOINT, "--no-mirroring"]
-            call(predict_translations.main, *both, *made, *network, "--output", segmented)
-            features = ["--backbone", "segmenter", "--weights", f"ct={single / CHECKPOINT}"]
-            call(score_distribution.main, *what, *features, "--output", output / "distances.csv")
-        call(score_translation.main, *what, "--predictions", f"ct={segmented}", "--output", output / "scores.csv")
+        output, segmented = root / "translations" / folder, root / "nnunet/{}/single/seed0/predictions"
+        what = [*both, *(["--synthetic", synthetic] if synthetic else []), "--method", name, "--seed", 0]
+        if name != "real":
+            segmented = output / "{}"
+            for modality in single:
+                found = Path(str(segmented).format(modality))
+                segment_translations(root, found, modality, single[modality] / CHECKPOINT, synthetic)
+            weights = ["--backbone", "segmenter", "--weights", *features]
+            call(score_distribution.main, *what, *weights, "--output", output / "distances.csv")
+        predictions = [f"{modality}={str(segmented).format(modality)}/index.csv" for modality in single]
+        call(score_translation.main, *what, "--predictions", *predictions, "--output", output / "scores.csv")
     for table, file in (("translation", "scores.csv"), ("distribution", "distances.csv")):
         paths = sorted((root / "translations").rglob(file))
         call(gather.main, *paths, "--table", table, "--output", root / "scores" / f"{table}.csv")
+
+
+def segment_translations(root: Path, folder: Path, modality: str, network: Path, synthetic: Path | None) -> None:
+    """Stand for Single, which finds in every translation to a modality what the source shows."""
+    folder.mkdir(parents=True)
+    rows = []
+    for row in (row for row in tests_of(root) if row["modality"] != modality):
+        path = folder / f"{row['case']}_{row['modality']}_to_{modality}.nii.gz"
+        volume.write(volume.read(root / row["label"]), path)
+        rows.append((row["case"], row["modality"], path.name, sha256(path)))
+    index.write_made_by(folder, [network], [synthetic] if synthetic else [])
+    index.write(pd.DataFrame(rows, columns=index.SEGMENTED), folder / "index.csv")

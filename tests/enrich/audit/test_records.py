@@ -16,6 +16,7 @@ MADE_BY = "nnunet/ct/single/seed0/predictions/made_by.json"
 SUMMARY = f"nnunet/ct/single/{PREPROCESSED}"
 MISSING = {
     "slices/slices.json": "sha256",
+    "enriched/ct/single/slices.json": "provenance",
     "synthetic/stargan/seed0/ct01_ct_to_t1.json": "models_sha256",
     "cases/stargan/ct/seed0/cases.json": "models_sha256",
     DATASET: "provenance",

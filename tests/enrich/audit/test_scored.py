@@ -56,13 +56,20 @@ def test_a_score_of_no_predictions(root, caught):
 def test_a_test_patient_missing_from_the_table(root, caught):
     test = ct(who(root).test)
     edit_csv(root / "scores/segmentation.csv", lambda rows: rows[(rows["case"] != test) | (rows["method"] != "segan")])
-    caught("scores/segmentation.csv", "of segan")
+    caught("scores/segmentation.csv", "found 0 scores of", f"'case': '{test}'", "'method': 'segan'", "expected one")
 
 
 def test_a_test_patient_twice_in_the_table(root, caught):
     test = ct(who(root).test)
     edit_csv(root / "scores/segmentation.csv", lambda rows: pd.concat([rows, rows[rows["case"] == test]]))
-    caught("scores/segmentation.csv", f"case {test} ct 2 times by")
+    caught("scores/segmentation.csv", "found 2 scores of", f"'case': '{test}'")
+
+
+def test_a_row_that_was_never_scored(root, caught):
+    for path in root.glob("nnunet/*/stargan-cases-seed0/seed0/scores.csv"):
+        path.unlink()
+    edit_csv(root / "scores/segmentation.csv", lambda rows: rows[rows["method"] != "ada"])
+    caught("scores/segmentation.csv", "scores of segan, single, stargan, expected of ada, segan, single, stargan")
 
 
 def test_a_prediction_by_another_network(root, caught):

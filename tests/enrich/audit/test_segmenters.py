@@ -4,7 +4,7 @@ import json
 
 from gan.files import sha256
 
-from .edits import ct, edit_config, edit_json, edit_model, who
+from .edits import ct, edit_json, edit_model, record_config, who
 from .run import CHECKPOINT, CONFIG, PREPROCESSED, RAW
 
 
@@ -92,7 +92,7 @@ def test_a_segmenter_of_another_seed(root, caught):
 
 def test_a_checkpoint_of_other_folds_than_the_data_set_has(root, caught):
     train = ct(who(root).train)
-    edit_config(root, nnunet=CONFIG["nnunet"] | {"trainer": "nnUNetTrainer", "folds": [0]})
+    record_config(root, nnunet=CONFIG["nnunet"] | {"folds": [0]})
     for modality in ("ct", "t1"):
         fold_all = (root / "nnunet" / modality / "single" / "seed0" / CHECKPOINT).parent
         fold_all.rename(fold_all.with_name("fold_0"))

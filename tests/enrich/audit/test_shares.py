@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from .edits import ct, edit_json, leftovers_of, who
+from enrich.audit.study import Study
+
+from .edits import ct, edit_config, edit_json, found_by, who
 from .run import RAW, SINGLE, write_dataset
 
 HALF = f"nnunet/ct/single-labels50/{RAW}"
@@ -16,6 +18,7 @@ FURTHER = ("--cases", "cases/stargan/ct/seed0/index.csv")
 
 
 def write(root: Path, place: str, fraction: float, *added: str, synthetic: float = 1.0) -> dict:
+    edit_config(root, label_fractions=[0.5], synthetic_fractions=[0.5])
     option, *indexes = added or [""]
     shares = ["--label-fraction", fraction, "--synthetic-fraction", synthetic]
     write_dataset(root, "ct", Path(place).parts[2], *shares, *([option, root / indexes[0]] if added else []))
@@ -28,7 +31,8 @@ def test_data_sets_of_half_the_labels_share_their_patients(root):
     assert len(everybody) == 2 * len(half) == 4
     assert write(root, HALF_OF_CHANNELS, 0.5, *CHANNELS).keys() == half.keys()
     assert write(root, HALF_OF_BOTH, 0.5, *FURTHER, synthetic=0.5).keys() > half.keys()
-    assert leftovers_of(root) == []
+    assert found_by(root)["datasets"] == []
+    assert Study(root, 1).results.all_leftovers == []
 
 
 @pytest.mark.parametrize("fraction", [0.25, 0.75, 1.0])

@@ -59,6 +59,33 @@ def test_a_gathered_score_that_nothing_made(root, caught, table, change):
     )
 
 
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [(MEAN, "t1 to ct 0 times"), (FLOOR, "t1 to ct 0 times"), ("translations/real/seed0", "t1 to t1 0 times")],
+)
+def test_a_direction_that_is_not_scored(root, caught, folder, found):
+    edit_csv(root / folder / "scores.csv", lambda rows: rows[rows["source"] != "t1"])
+    caught(f"{folder}/scores.csv", found, "expected once")
+
+
+def test_a_direction_without_a_distance(root, caught):
+    edit_csv(root / MEAN / "distances.csv", lambda rows: rows[rows["source"] != "t1"])
+    caught(f"{MEAN}/distances.csv", "t1 to ct 0 times", "expected once")
+
+
+@pytest.mark.parametrize(("table", "file"), [("translation", "scores.csv"), ("distribution", "distances.csv")])
+def test_a_kind_of_models_that_is_not_scored(root, caught, table, file):
+    (root / "translations/stargan/seed0/fold" / file).unlink()
+    edit_csv(root / f"scores/{table}.csv", lambda rows: rows[~rows["fit"].str.startswith("fold")])
+    caught(f"translations/stargan/seed0/fold/{file}: found no such file")
+
+
+@pytest.mark.parametrize("table", ["translation", "distribution"])
+def test_a_score_that_was_not_gathered(root, caught, table):
+    edit_csv(root / f"scores/{table}.csv", lambda rows: rows[rows["fit"] != "mean"])
+    caught(f"scores/{table}.csv", "found 0 scores of", "'fit': 'mean'", "expected one")
+
+
 def test_a_gathered_distance_of_another_outer_fold(root, caught):
     edit_csv(root / "scores/distribution.csv", lambda rows: rows.assign(outer="1"))
     caught("scores/distribution.csv", "'outer': 1")
