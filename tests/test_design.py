@@ -63,4 +63,10 @@ def test_the_whole_design_resolves(project):
         *(f"{name}{share}" for name in ("single", "stargan-seed0") for share in shares),
         *(f"stargan-cases-seed0{share}{cases}" for share in shares for cases in ("", "-synthetic50")),
     }
-    assert {rule for rule, _ in jobs} >= {"audit", "crossfit_table", "label_budget_table", "label_budget_figure", "html_report"}
+    assert {rule for rule, _ in jobs} >= {
+        "audit",
+        "crossfit_table",
+        "label_budget_table",
+        "label_budget_figure",
+        "html_report",
+    }
