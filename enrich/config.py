@@ -98,6 +98,10 @@ def _check_together(config: Config, source: Path) -> None:
         for fraction in config[key]:
             if abs(100 * fraction - round(100 * fraction)) > 1e-9:
                 raise InputError(f"{source}: {key}", fraction, "a whole percentage")
+    spacing = config["nnunet"]["spacing_mm"]
+    if spacing and config["nnunet"]["configuration"] == "2d" and spacing[0] < max(spacing):
+        expected = "none above the first, that of the slices: 2d cuts across the largest"
+        raise InputError(f"{source}: nnunet.spacing_mm", spacing, expected)
     features = config["distance_features"]
     if (features["backbone"] == "segmenter") != (features["weights"] is None):
         expected = "a file of weights for every backbone but segmenter"

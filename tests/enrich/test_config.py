@@ -42,6 +42,10 @@ def test_the_run_is_named_after_the_file_and_defaults_are_nnunets_own():
         ({"seeds": []}, r"seeds: found \[\]"),
         ({"data": {"reader": "chaos"}}, "data.folder: found neither"),
         ({"data": {"reader": "chaos", "folder": "a", "phantom": {}}}, "data.folder: found data.phantom beside it"),
+        (
+            {"nnunet": {"configuration": "2d", "spacing_mm": [1, 3, 3]}},
+            r"nnunet.spacing_mm: found \[1, 3, 3\], expected",
+        ),
         ({"data": {"reader": "brats", "folder": "a"}}, "data.release: found None"),
         ({"data": {"reader": "chaos", "folder": "a", "release": "2021"}}, "data.release: found 2021"),
         ({"data": {"reader": "chaos", "phantom": {"patients": 6}}}, "data.phantom: found patients"),
