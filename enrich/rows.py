@@ -122,6 +122,14 @@ def data_set(modality: str, channels: str) -> str:
     return "pooled/single" if channels == "pooled" else f"{modality}/{channels}"
 
 
+def folder_for_tests(config: Config, seed: str, test: str) -> str:
+    """Return the folder, below a translator's, of what one kind of models made for test patients.
+
+    Without cross-fitting, or where the config says this kind, it is the one that holds everybody's channels.
+    """
+    return seed if not config["crossfit"] or test == config["crossfit_test"] else f"{seed}-test-{test}"
+
+
 def compared(config: Config, found: Sequence[Row]) -> list[str]:
     """Return the rows that the primary comparisons set against the reference.
 

@@ -12,7 +12,7 @@ from enrich.config import Config, facts, method_of
 from enrich.controls import KINDS as FILLED
 from enrich.crossfit import ALL, FOLD, MEAN
 from enrich.nnunet.plans import model_folder
-from enrich.rows import NNUNET, data_set, rows
+from enrich.rows import NNUNET, data_set, folder_for_tests, rows
 from gan.scope import Scope
 
 EVERYWHERE = (
@@ -95,14 +95,6 @@ def _found(folder: Path, places: Iterable[tuple[str, str]]) -> dict[str, list[Pa
     for kind, glob in places:
         found[kind].update(folder.glob(glob))
     return {kind: sorted(paths) for kind, paths in found.items()}
-
-
-def folder_for_tests(config: Config, seed: str, test: str) -> str:
-    """Return the folder, below a translator's, of what one kind of models made for test patients.
-
-    Without cross-fitting, or where the config says this kind, it is the one that holds everybody's channels.
-    """
-    return seed if not config["crossfit"] or test == config["crossfit_test"] else f"{seed}-test-{test}"
 
 
 def _of_translators(config: Config) -> Iterator[tuple[str, str]]:

@@ -10,12 +10,12 @@ import pandas as pd
 from enrich import index
 from enrich.audit.channels import fit_of
 from enrich.audit.check import Check
-from enrich.audit.results import folder_for_tests
 from enrich.audit.scored import require_gathered, require_made_by
 from enrich.audit.segmenters import trained_folds
 from enrich.audit.study import Split, Study, examine
 from enrich.columns import CEILING, DISTRIBUTION, TRANSLATION
 from enrich.gather import read_scores
+from enrich.rows import folder_for_tests
 
 
 def translations_of_test_patients(study: Study) -> Check:

@@ -20,7 +20,7 @@ from enrich.config import (
 from enrich.last_words import last_words
 from enrich.nnunet.plans import model_folder
 from enrich.rows import NNUNET as BY_NNUNET
-from enrich.rows import compared, data_set, rows, title_of
+from enrich.rows import compared, data_set, folder_for_tests, rows, title_of
 from gan.errors import InputError
 from gan.scope import Scope
 from gan.sources import sources, training_sources

@@ -37,14 +37,12 @@ def audited_indexes(wildcards):
         for row in ROWS
         if row.name in KINDS
     ]
-    folders = [
-        f"results/{split}/synthetic/{name}/seed{seed}"
+    synthetic = [
+        f"results/{split}/synthetic/{name}/{folder_for_tests(config, f'seed{seed}', test)}/index.csv"
         for split in SPLITS
         for name in TRANSLATORS
         for seed in config["seeds"]
-    ]
-    others = [
-        test for test in fits_of_tests() if FOLDS and test != config["crossfit_test"]
+        for test in fits_of_tests()
     ]
     cases = [
         f"results/{split}/cases/{row.translator}/{modality}/seed{seed}/index.csv"
@@ -54,15 +52,7 @@ def audited_indexes(wildcards):
         for row in ROWS
         if row.use == "cases" and row.full
     ]
-    return [
-        *controls,
-        *(
-            f"{folder}{test}/index.csv"
-            for folder in folders
-            for test in ("", *(f"-test-{name}" for name in others))
-        ),
-        *cases,
-    ]
+    return [*controls, *synthetic, *cases]
 
 
 def audited_nnunet(wildcards):

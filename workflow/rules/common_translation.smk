@@ -8,13 +8,8 @@ def fits_of_tests():
 
 def synthetic_of_tests(wildcards):
     """Index with the test patients' synthetic scans by one kind of models."""
-    folder = (
-        f"results/{wildcards.split}/synthetic/{wildcards.name}/seed{wildcards.seed}"
-    )
-    used = not FOLDS or wildcards.test == config["crossfit_test"]
-    return (
-        f"{folder}/index.csv" if used else f"{folder}-test-{wildcards.test}/index.csv"
-    )
+    folder = folder_for_tests(config, f"seed{wildcards.seed}", wildcards.test)
+    return f"results/{wildcards.split}/synthetic/{wildcards.name}/{folder}/index.csv"
 
 
 def singles(split, modality, seed):
