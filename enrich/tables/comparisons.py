@@ -10,10 +10,10 @@ import pandas as pd
 from enrich.gather import read_scores
 from enrich.modality import title
 from enrich.statistics import COLUMNS, EXPLORATORY, PRIMARY, Design, compare, power
-from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
+from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, read_numbers, write
 from enrich.tables.metrics import METRIC, p_text, signed
 from enrich.tables.study import Study, parser
-from gan.errors import InputError, run
+from gan.errors import run
 
 MARKS = {"better": "*", "worse": "†", "differs": "‡"}
 
@@ -22,19 +22,10 @@ def read(path: Path) -> pd.DataFrame:
     """Read `tables/comparisons.csv`.
 
     Raises:
-        InputError: no file, or other columns.
+        InputError: no such file, or another one.
     """
-    if not path.is_file():
-        raise InputError(path, "no such file", "comparisons as enrich.tables.comparisons writes them")
-    names = dict.fromkeys(("family", "metric", "modality", "method", "reference"), str)
-    absent = dict.fromkeys(("difference", "low", "high", "effect", "p_holm"), "")
-    try:
-        table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=absent)
-    except ValueError as error:
-        raise InputError(path, "an unreadable table", ", ".join(COLUMNS)) from error
-    if list(table.columns) != COLUMNS:
-        raise InputError(path, f"columns {', '.join(table.columns)}", ", ".join(COLUMNS))
-    return table
+    text = ("family", "metric", "modality", "method", "reference")
+    return read_numbers(path, COLUMNS, text, ("difference", "low", "high", "effect", "p_holm"))
 
 
 def describe(study: Study, comparisons: pd.DataFrame) -> str:

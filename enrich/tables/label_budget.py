@@ -13,10 +13,10 @@ import pandas as pd
 from enrich.gather import per_patient, read_scores
 from enrich.modality import title
 from enrich.statistics import mean_interval
-from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
+from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, read_numbers, write
 from enrich.tables.metrics import METRIC
 from enrich.tables.study import Study, parser
-from gan.errors import InputError, run
+from gan.errors import run
 
 METRIC_NAME = "dice_percent"
 LABELS, SYNTHETIC = "labels", "synthetic"
@@ -47,13 +47,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         InputError: no such file, or another one.
     """
-    try:
-        table = pd.read_csv(path, dtype={"modality": str, "method": str})
-    except (OSError, ValueError) as error:
-        raise InputError(path, "no readable table", ", ".join(COLUMNS)) from error
-    if list(table.columns) != COLUMNS:
-        raise InputError(path, f"columns {', '.join(table.columns)}", ", ".join(COLUMNS))
-    return table
+    return read_numbers(path, COLUMNS, ("modality", "method"), ("mean", "std", "low", "high"))
 
 
 def layout(study: Study, table: pd.DataFrame) -> Table:

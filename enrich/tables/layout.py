@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gan.errors import InputError
 from gan.files import publish
 
 ABSENT = "–"
@@ -109,6 +110,26 @@ def latex(table: Table) -> str:
             "",
         ]
     )
+
+
+def read_numbers(path: Path, columns: Sequence[str], text: Sequence[str], absent: Sequence[str]) -> pd.DataFrame:
+    """Read the numbers that `write` wrote: `columns`, of which some are `text`, and some may be `absent` in a row.
+
+    Raises:
+        InputError: no such file, or another one.
+    """
+    expected = f"a table with the columns {', '.join(columns)}"
+    if not path.is_file():
+        raise InputError(path, "no such file", expected)
+    try:
+        table = pd.read_csv(
+            path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=dict.fromkeys(absent, "")
+        )
+    except ValueError as error:
+        raise InputError(path, "an unreadable table", expected) from error
+    if list(table.columns) != list(columns):
+        raise InputError(path, f"columns {', '.join(table.columns)}", expected)
+    return table
 
 
 def write(numbers: pd.DataFrame, tables: Sequence[Table], output: Path) -> None:
