@@ -2,12 +2,14 @@
 
 python -m enrich.check chaos /data/CHAOS
 python -m enrich.check brats /data/BraTS2021 --release 2021
+python -m enrich.check table my/scans.csv --structures '{"tumour": [4, 5, 6, 7]}'
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from enrich.datasets import READERS
+from enrich.datasets import scans as read_scans
 from enrich.scan import Scan, Structures
 from enrich.volume import Volume
 from gan.errors import InputError, run
@@ -71,9 +74,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Read a data set and print one CSV row a scan, or the first error.")
     parser.add_argument("reader", choices=READERS)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--release", help="the data set's release, where it has several")
+    parser.add_argument("--release", help="of BraTS")
+    parser.add_argument("--structures", type=json.loads, help='of a table, as JSON: {"liver": [1]}')
     arguments = parser.parse_args()
-    scans = list(READERS[arguments.reader](arguments.folder, arguments.release))
+    options = {"release": arguments.release, "structures": arguments.structures}
+    scans = list(read_scans(arguments.reader, arguments.folder, **options))
     if not scans:
         raise InputError(arguments.folder, "no scan", "at least one")
     writer = csv.DictWriter(sys.stdout, columns(scans), lineterminator="\n")

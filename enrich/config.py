@@ -77,9 +77,14 @@ def _check_together(config: Config, source: Path) -> None:
         raise InputError(f"{source}: data.folder", found, "the folder of the raw scans, or a phantom")
     if (data["release"] is None) == (data["reader"] == "brats"):
         raise InputError(f"{source}: data.release", data["release"], "the release of BraTS, and of BraTS only")
-    foreign = {"chaos": {"patients"}, "brats": {"ct_patients", "mr_patients"}}[data["reader"]]
-    if wrong := sorted(foreign & (data["phantom"] or {}).keys()):
-        raise InputError(f"{source}: data.phantom", ", ".join(wrong), f"keys of a {data['reader']} phantom")
+    if (data["structures"] is None) == (data["reader"] == "table"):
+        raise InputError(f"{source}: data.structures", data["structures"], "those of a table, and of a table only")
+    if data["phantom"] is not None:
+        foreign = {"chaos": {"patients"}, "brats": {"ct_patients", "mr_patients"}}.get(data["reader"])
+        if foreign is None:
+            raise InputError(f"{source}: data.phantom", f"one with reader {data['reader']}", "reader chaos or brats")
+        if wrong := sorted(foreign & data["phantom"].keys()):
+            raise InputError(f"{source}: data.phantom", ", ".join(wrong), f"keys of a {data['reader']} phantom")
     for key in ("ct_window_hu", "mr_percentiles"):
         low, high = config["intensity"][key]
         if low >= high:

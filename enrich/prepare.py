@@ -13,6 +13,7 @@ from tqdm import tqdm
 from enrich import index, volume
 from enrich.correction import Correction, correct
 from enrich.datasets import READERS
+from enrich.datasets import scans as read_scans
 from enrich.scan import Scan
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
@@ -93,14 +94,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Read and check raw scans; write one NIfTI each and scans.csv.")
     parser.add_argument("--reader", choices=READERS, required=True)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--release")
+    parser.add_argument("--release", help="of BraTS")
+    parser.add_argument("--structures", type=json.loads, help="the config's key data.structures, as JSON")
     parser.add_argument("--modalities", nargs="+", required=True)
     parser.add_argument("--target", required=True)
     parser.add_argument("--correction", type=json.loads, default={}, help="the config's key correction, as JSON")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="scans.csv")
     arguments = parser.parse_args()
-    scans = list(READERS[arguments.reader](arguments.folder, arguments.release))
+    options = {"release": arguments.release, "structures": arguments.structures}
+    scans = list(read_scans(arguments.reader, arguments.folder, **options))
     selected = select(scans, arguments.modalities, arguments.folder)
     with publish_folder(arguments.output.parent / "scans") as folder:
         rows = prepare(selected, arguments.target, folder, arguments.workers, Correction(**arguments.correction))

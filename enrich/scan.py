@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ class Scan:
     """One modality of one case; voxels are read when asked for.
 
     Attributes:
-        case: names the scan together with its modality; letters, digits, `-` and `_` only.
+        case: names the scan together with its modality; letters, digits, `.`, `-` and `_` only.
         patient: the person; several cases may be one person at several times.
         modality: `ct`, or the name of an MR sequence.
         path: the file or folder that error messages name.
@@ -35,6 +36,17 @@ class Scan:
     structures: Structures
     voxels: Callable[[], tuple[Volume, Volume | None]]
     window_hu: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Require names that can be those of files.
+
+        Raises:
+            InputError: a case, patient or modality of another name.
+        """
+        for what, name in (("case", self.case), ("patient", self.patient), ("modality", self.modality)):
+            pattern = "[a-z0-9]+" if what == "modality" else r"[\w-][\w.-]*"
+            if not re.fullmatch(pattern, name, re.ASCII):
+                raise InputError(self.path, f"the {what} {name!r}", f"a name that {pattern} matches")
 
     def read(self) -> tuple[Volume, Volume | None]:
         """Read and check the image and its label map.
@@ -56,5 +68,5 @@ class Scan:
         return image, label
 
 
-Reader = Callable[[Path, str | None], Iterator[Scan]]
-"""Reads a folder; the second argument is the data set's release, None for a data set that has only one."""
+Reader = Callable[..., Iterator[Scan]]
+"""Reads a folder, its first argument; its others are options that it needs, such as the release of a data set."""

@@ -114,47 +114,66 @@ def reorient(volume: Volume, orientation: str) -> Volume:
     return _from_sitk(sitk.DICOMOrient(_to_sitk(volume), orientation))
 
 
-def read(path: Path) -> Volume:
-    """Read a 3-D NIfTI file.
+def read(path: Path, channel: int | None = None) -> Volume:
+    """Read an image of any format that ITK knows: a volume, a plane as one of one slice, or a `channel` of a 4-D one.
 
     Raises:
-        InputError: the file is missing, unreadable or truncated, has voxels that are not finite, or is not a 3-D
-            image of one channel.
+        InputError: the file is missing, unreadable or truncated, has voxels that are not finite, or is of other
+            dimensions, or of several channels in each voxel.
     """
-    reader = _open(path)
-    _require_sound(path, reader)
+    reader = _open(path, channel)
+    if _is_nifti(path):
+        _require_sound(path, reader)
     try:
-        return _from_sitk(reader.Execute())
+        image = reader.Execute()
     except RuntimeError as error:
-        raise InputError(path, "unreadable voxels", "a NIfTI file") from error
+        raise InputError(path, "unreadable voxels", "an image") from error
+    if channel is not None:
+        image = sitk.Extract(image, [*image.GetSize()[:3], 0], [0, 0, 0, channel])
+    found = _from_sitk(image if image.GetDimension() == 3 else sitk.JoinSeries(image))
+    if not np.isfinite(found.array).all():
+        raise InputError(path, "NaN or infinite voxels", "finite ones")
+    return found
 
 
 def read_grid(path: Path) -> Volume:
-    """Read the header of a 3-D NIfTI file: a volume on the file's grid, whose voxels are all 0 and take no memory.
+    """Read the header of a volume or a plane: a volume on the file's grid, whose voxels are all 0 and take no memory.
 
     Raises:
-        InputError: the file is missing, has no readable header, or is not a 3-D image of one channel.
+        InputError: the file is missing, has no readable header, or is not an image as `read` takes it.
     """
-    reader = _open(path)
+    reader = _open(path, None)
+    if reader.GetDimension() == 2:
+        (a, b, c, d), (x, y) = reader.GetDirection(), reader.GetOrigin()
+        zeros = np.broadcast_to(np.uint8(0), (1, *reader.GetSize()[::-1]))
+        return Volume(zeros, (*reader.GetSpacing(), 1.0), (x, y, 0.0), (a, b, 0.0, c, d, 0.0, 0.0, 0.0, 1.0))
     zeros = np.broadcast_to(np.uint8(0), reader.GetSize()[::-1])
     return Volume(zeros, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
 
 
-def _open(path: Path) -> sitk.ImageFileReader:
+def _is_nifti(path: Path) -> bool:
+    return path.name.endswith((".nii", ".nii.gz"))
+
+
+def _open(path: Path, channel: int | None) -> sitk.ImageFileReader:
     if not path.is_file():
-        raise InputError(path, "no such file", "a NIfTI file")
+        raise InputError(path, "no such file", "an image")
     if path.suffix == ".gz" and path.with_suffix("").exists():  # SimpleITK would open that one instead
         raise InputError(path, f"{path.with_suffix('').name} beside it", "only one of the two")
     reader = sitk.ImageFileReader()
-    reader.SetImageIO("NiftiImageIO")
+    if _is_nifti(path):
+        reader.SetImageIO("NiftiImageIO")
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise InputError(path, "an unreadable header", "a NIfTI file") from error
-    if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
-        found = f"{reader.GetDimension()} dimensions and {reader.GetNumberOfComponents()} channels"
-        raise InputError(path, found, "3 dimensions and 1 channel")
+        raise InputError(path, "an unreadable header", "an image") from error
+    dimensions, wanted = reader.GetDimension(), (2, 3) if channel is None else (4,)
+    if dimensions not in wanted or reader.GetNumberOfComponents() != 1:
+        found = f"{dimensions} dimensions and {reader.GetNumberOfComponents()} channels"
+        raise InputError(path, found, f"{' or '.join(map(str, wanted))} dimensions and 1 channel")
+    if channel is not None and channel >= reader.GetSize()[3]:
+        raise InputError(path, f"{reader.GetSize()[3]} volumes", f"at least {channel + 1}")
     return reader
 
 

@@ -10,11 +10,15 @@ from enrich.datasets.brats import RELEASES
 
 
 def _person_of_brats(case: str, release: str) -> str:
-    return re.sub(r"_\d+$", "", case) if RELEASES[release].timed else case
+    return re.sub(f"{RELEASES[release].time}$", "", case)
 
 
-PERSONS: dict[str, Callable[[str, str], str]] = {"chaos": lambda case, _: case, "brats": _person_of_brats}
-"""Whose scan a case is, as its name says in each data set: some name the time point after the person."""
+def _case(case: str, _: str) -> str:
+    return case
+
+
+PERSONS: dict[str, Callable[[str, str], str]] = {"brats": _person_of_brats}
+"""Whose scan a case is, as its name says: some data sets name the time point after the person."""
 
 
 def scans_as_recorded(study: Study) -> Check:
@@ -33,7 +37,7 @@ def one_person_one_set(study: Study) -> Check:
     claim = "All modalities and time points of a person are one patient, who is in exactly one set of every split."
     check = Check("patients", claim, study.files)
     data, scans = study.config["data"], study.scans
-    person = PERSONS[data["reader"]]
+    person = PERSONS.get(data["reader"], _case)
     groups: dict[str, defaultdict[str, set[str]]] = {key: defaultdict(set) for key in ("person", "image")}
     for case, patient, digest in zip(scans["case"], scans["patient"], scans["image_sha256"], strict=True):
         groups["person"][person(case, data["release"])].add(patient)

@@ -36,16 +36,14 @@ BODY_HU = -200
 Greys = Mapping[int, Collection[int]]
 
 
-def scans(folder: Path, release: str | None) -> Iterator[Scan]:
+def scans(folder: Path) -> Iterator[Scan]:
     """Yield every scan, CT before MR, in the order of patient numbers.
 
     `folder` holds `CT` and `MR`, or one of them, itself or in its `Train_Sets` or `CHAOS_Train_Sets`.
 
     Raises:
-        InputError: a release is named, the folder is not laid out like CHAOS, or some patients have masks and some not.
+        InputError: the folder is not laid out like CHAOS, or some patients have masks and some not.
     """
-    if release is not None:
-        raise InputError(folder, f"release {release!r}", "no release: CHAOS has only one")
     root = _root(folder)
     for sequence in ("CT/*", "MR/*/T1DUAL", "MR/*/T2SPIR"):
         _require_masks_of_all_or_none([path / "Ground" for path in sorted(root.glob(sequence)) if path.is_dir()])

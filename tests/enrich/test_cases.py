@@ -256,7 +256,7 @@ def test_what_cannot_be_made_is_refused(study, tmp_path):
 def test_a_real_ct_there_and_back_stays_in_hounsfield_units_up_to_its_border(study, tmp_path):
     with tarfile.open(real("chaos_ct3.tar.xz")) as tar:
         tar.extractall(tmp_path / "raw", filter="data")
-    (scan,) = READERS["chaos"](tmp_path / "raw", None)
+    (scan,) = READERS["chaos"](tmp_path / "raw")
     image, label = scan.read()
     some = [
         Volume(found.array[30:70:8], (*found.spacing_mm[:2], 8 * found.spacing_mm[2]), found.origin_mm, found.direction)

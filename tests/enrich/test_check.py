@@ -239,7 +239,13 @@ MUTATIONS = [
     ("truncated NIfTI", FLAIR, cut, None, "truncated"),
     ("truncated segmentation", SEG, cut, None, "truncated"),
     ("no NIfTI", HEAD_T2, lambda p: p.write_text("hello"), None, "unreadable header"),
-    ("modality missing", HEAD_T2, Path.unlink, HEAD / "BraTS2021_00001_t2.nii", "no such file"),
+    (
+        "modality misnamed",
+        HEAD_T2,
+        lambda p: p.rename(p.with_name("BraTS2021_00001_t2w.nii.gz")),
+        HEAD / "BraTS2021_00001_t2w.nii.gz",
+        "a file of another name",
+    ),
     (
         "file twice",
         FLAIR,
@@ -259,7 +265,7 @@ MUTATIONS = [
         Path("Brats18_1"),
         "expected BraTS2021_",
     ),
-    ("no images", Path(), lambda p: [f.unlink() for f in p.rglob("*.gz")], None, "no case with a NIfTI file"),
+    ("no images", Path(), lambda p: [f.unlink() for f in p.rglob("*.gz")], Path("BraTS2021_00000"), "no scan"),
 ]
 
 
@@ -280,8 +286,8 @@ def test_bad_input_gets_one_line_that_names_the_file(phantoms, tmp_path, monkeyp
     ("arguments", "says"),
     [
         (["chaos", "nowhere"], "nowhere: found no CT and no MR folder"),
-        (["chaos", "chaos", "--release", "2021"], "found release '2021', expected no release"),
-        (["brats", "brats"], "found release None of BraTS, expected one of 2013, 2015"),
+        (["chaos", "chaos", "--release", "2021"], "reader chaos: found release, expected no option"),
+        (["brats", "brats"], "reader brats: found no option, expected release"),
         (["brats", "brats", "--release", "2012"], "found release '2012'"),
         (["brats", "nowhere", "--release", "2021"], "nowhere: found no case"),
         (["brats", "brats", "--release", "2018"], "found no case, expected folders of cases in"),

@@ -147,7 +147,7 @@ def test_unpaired_scans_have_no_oracle(study, tmp_path):
 def test_a_real_scan_is_translated_and_keeps_its_grid(study, tmp_path):
     with tarfile.open(real("chaos_ct3.tar.xz")) as tar:
         tar.extractall(tmp_path / "raw", filter="data")
-    scans = list(READERS["chaos"](tmp_path / "raw", None))
+    scans = list(READERS["chaos"](tmp_path / "raw"))
     index.write(prepare(scans, "liver", tmp_path / "scans", workers=1), tmp_path / "scans.csv")
     write_synthetic(tmp_path / "scans.csv", fits_of(study), Intensity(), tmp_path)
     source = volume.read(tmp_path / "scans/ct03_ct.nii.gz")

@@ -96,6 +96,16 @@ def raw_folder():
     return config["data"]["folder"] or f"results/{RUN}/raw"
 
 
+def reader_options():
+    """What the reader is told beside the folder."""
+    data = config["data"]
+    release = ["--release", data["release"]] if data["release"] else []
+    structures = (
+        ["--structures", json.dumps(data["structures"])] if data["structures"] else []
+    )
+    return release + structures
+
+
 def written_raw(wildcards):
     """What marks the raw scans as complete, where the workflow writes them itself."""
     return (

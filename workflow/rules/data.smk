@@ -44,17 +44,13 @@ rule prepare:
         runtime="4h",
     params:
         reader=config["data"]["reader"],
-        release=(
-            ["--release", config["data"]["release"]]
-            if config["data"]["release"]
-            else []
-        ),
+        options=reader_options(),
         folder=raw_folder(),
         modalities=MODALITIES,
         target=config["target"],
         correction=json.dumps(config["correction"]),
     shell:
-        "python -m enrich.prepare --reader {params.reader} {params.release} --folder {params.folder:q}"
+        "python -m enrich.prepare --reader {params.reader} {params.options:q} --folder {params.folder:q}"
         " --modalities {params.modalities} --target {params.target} --correction {params.correction:q}"
         " --workers {threads} --output {output:q}"
         " > {log:q} 2>&1"

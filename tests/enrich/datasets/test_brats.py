@@ -9,13 +9,13 @@ from tests.real import real
 GRID = {"spacing_mm": (1.0, 1.0, 2.0), "origin_mm": (0.0, -239.0, 0.0)}
 
 
-def write_case(folder, modalities=("flair", "t1", "t1ce", "t2"), values=(0, 1, 2, 4), ending=".nii.gz", seg=None):
+def write_case(folder, modalities=brats.MODALITIES, values=(0, 1, 2, 4), ending=".nii.gz", seg=None, names=brats.NAMES):
     folder.mkdir(parents=True)
     image = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
     for name in modalities:
-        volume.write(volume.Volume(image, **GRID), folder / f"{folder.name}_{name}{ending}")
-    label = np.resize(np.array(values, np.uint8), image.shape)
-    volume.write(volume.Volume(label, **GRID), folder / (seg or f"{folder.name}_seg{ending}"))
+        volume.write(volume.Volume(image, **GRID), folder / f"{folder.name}{names[name]}{ending}")
+    label = np.resize(np.array(list(values), np.uint8), image.shape)
+    volume.write(volume.Volume(label, **GRID), folder / (seg or f"{folder.name}{names['seg']}{ending}"))
     return folder
 
 
@@ -77,6 +77,29 @@ def test_layout_of_every_release(tmp_path, release, case, patient, ending):
     assert structure(scans[0], "enhancing_tumour") == 15
 
 
+@pytest.mark.parametrize(("release", "values"), [("2023", (0, 1, 2, 3)), ("2024", (0, 1, 2, 3, 4))])
+def test_layout_since_2023(tmp_path, release, values):
+    for time in ("000", "001"):
+        write_case(tmp_path / f"BraTS-GLI-00005-{time}", values=values, names=brats.NAMES_2023)
+    found = list(brats.scans(tmp_path, release))
+    assert [scan.modality for scan in found] == 2 * ["flair", "t1", "t1ce", "t2"]
+    assert [scan.path.name for scan in found][:2] == [
+        "BraTS-GLI-00005-000-t2f.nii.gz",
+        "BraTS-GLI-00005-000-t1n.nii.gz",
+    ]
+    assert {scan.patient for scan in found} == {"BraTS-GLI-00005"}  # at two times
+    count = 60 // len(values)
+    counts = [structure(found[0], name) for name in ("whole_tumour", "tumour_core", "enhancing_tumour")]
+    assert counts == [3 * count, 2 * count, count]
+    assert release == "2023" or structure(found[0], "resection_cavity") == count
+
+
+def test_the_resection_cavity_is_unknown_before_2024(tmp_path):
+    write_case(tmp_path / "BraTS-GLI-00005-000", values=(0, 1, 4), names=brats.NAMES_2023)
+    with pytest.raises(InputError, match=r"-seg\.nii\.gz: found label values \[4\], expected only \[0, 1, 2, 3\]"):
+        next(brats.scans(tmp_path, "2023")).read()
+
+
 def test_structures_of_2015_know_the_non_enhancing_tumour(tmp_path):
     write_case(tmp_path / "brats_2013_pat0001_1", values=(0, 1, 2, 3, 4))
     (scan, *_) = brats.scans(tmp_path, "2015")
@@ -133,12 +156,28 @@ def test_sequences_that_every_case_lacks_are_not_missed(tmp_path):
     assert [scan.modality for scan in brats.scans(tmp_path, "2021")] == ["flair", "t2", "flair", "t2"]
 
 
-@pytest.mark.parametrize("lacking", [1, 2])
-def test_case_that_lacks_a_modality_of_others_is_refused(tmp_path, lacking):
-    for number in (1, 2):
-        write_case(tmp_path / f"BraTS2021_0000{number}")
-    (tmp_path / f"BraTS2021_0000{lacking}" / f"BraTS2021_0000{lacking}_t1.nii.gz").unlink()
-    with pytest.raises(InputError, match=rf"BraTS2021_0000{lacking}_t1\.nii.*found no such file"):
+@pytest.mark.parametrize("release", brats.RELEASES)
+def test_cases_may_lack_different_sequences_and_the_segmentation(tmp_path, release):
+    rules = brats.RELEASES[release]
+    root = tmp_path / "HGG" if rules.grades else tmp_path
+    for number, lacking in ((1, "t1"), (2, "seg")):
+        case = write_case(root / f"{rules.prefix}0000{number}-000", values=rules.labels, names=rules.names)
+        (case / f"{case.name}{rules.names[lacking]}.nii.gz").unlink()
+    found = list(brats.scans(tmp_path, release))
+    assert [scan.modality for scan in found] == ["flair", "t1ce", "t2", "flair", "t1", "t1ce", "t2"]
+    assert [scan.read()[1] is None for scan in found] == 3 * [False] + 4 * [True]
+
+
+def test_a_case_without_any_sequence_is_refused(tmp_path):
+    write_case(tmp_path / "BraTS2021_00001", modalities=())
+    with pytest.raises(InputError, match=r"BraTS2021_00001: found no scan, expected BraTS2021_00001_flair\.nii"):
+        list(brats.scans(tmp_path, "2021"))
+
+
+def test_a_file_that_would_go_unread_is_refused(tmp_path):
+    case = write_case(tmp_path / "BraTS2021_00001")
+    (case / "BraTS2021_00001_t1.nii.gz").rename(case / "BraTS2021_00001_T1.nii.gz")
+    with pytest.raises(InputError, match=r"_T1\.nii\.gz: found a file of another name, expected BraTS2021_00001_flair"):
         list(brats.scans(tmp_path, "2021"))
 
 

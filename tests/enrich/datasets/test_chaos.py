@@ -12,7 +12,7 @@ from tests.real import real
 
 
 def by_name(folder):
-    return {(scan.case, scan.modality): scan for scan in chaos.scans(folder, None)}
+    return {(scan.case, scan.modality): scan for scan in chaos.scans(folder)}
 
 
 def mean_and_deviation(image, label, value=1):
@@ -27,7 +27,7 @@ def centre_x(image, label, value):
 def test_real_patient_gives_the_published_figures(tmp_path):
     with tarfile.open(real("chaos_ct3.tar.xz")) as archive:
         archive.extractall(tmp_path, filter="data")
-    (scan,) = chaos.scans(tmp_path, None)
+    (scan,) = chaos.scans(tmp_path)
     image, label = scan.read()
     assert (scan.case, scan.patient, scan.modality, scan.window_hu) == ("ct03", "ct03", "ct", (-150.0, 250.0))
     assert image.array.shape == (78, 512, 512)
@@ -43,7 +43,7 @@ def test_real_patient_gives_the_published_figures(tmp_path):
 
 def test_every_scan_is_listed_in_order(abdomens):
     assert list(by_name(abdomens)) == [*((f"ct{n:02d}", "ct") for n in range(1, 5)), ("mr01", "t1"), ("mr01", "t2")]
-    assert {scan.patient for scan in chaos.scans(abdomens, None)} == {"ct01", "ct02", "ct03", "ct04", "mr01"}
+    assert {scan.patient for scan in chaos.scans(abdomens)} == {"ct01", "ct02", "ct03", "ct04", "mr01"}
     assert list(by_name(abdomens / "Train_Sets")) == list(by_name(abdomens))
 
 

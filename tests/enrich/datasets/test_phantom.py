@@ -43,7 +43,7 @@ def test_a_patient_does_not_depend_on_the_number_of_patients(tmp_path, layout, k
         few, many = (phantom.parse(layout, TINY[layout] | {key: count}) for count in (1, 2))
         for settings, name in ((few, "a"), (many, "b")):
             phantom.write(layout, settings, tmp_path / name / "phantom.json")
-        scans = [next(s for s in chaos.scans(tmp_path / name, None) if s.modality == "t2").read() for name in "ab"]
+        scans = [next(s for s in chaos.scans(tmp_path / name) if s.modality == "t2").read() for name in "ab"]
     else:
         for count, name in ((1, "a"), (2, "b")):
             write(layout, tmp_path / name / "phantom.json", **{key: count})
@@ -63,7 +63,7 @@ def test_default_settings_and_the_marker(tmp_path):
 
 def test_abdomens_differ_and_their_livers_have_a_liver_s_size(abdomens):
     livers = []
-    for scan in chaos.scans(abdomens, None):
+    for scan in chaos.scans(abdomens):
         image, label = scan.read()
         livers.append(np.count_nonzero(label.array == 1) * image.voxel_ml)
         assert 800 < livers[-1] < 2000

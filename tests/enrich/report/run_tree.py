@@ -17,7 +17,7 @@ from scipy import ndimage
 from enrich import controls, index, phantom, splits, volume
 from enrich.axial import to_axial
 from enrich.config import resolve
-from enrich.datasets import READERS
+from enrich.datasets import scans as read_scans
 from enrich.intensity import Intensity, denormalize, stored_range
 from enrich.prepare import prepare, select
 from enrich.report import __main__ as report
@@ -71,7 +71,7 @@ def build(root, layout="chaos", patients=4, size=64, slices=10, outer=0, **keys)
     config = config_of(layout, settings | counts, outer_folds=outer, **keys)
     run = root / "results" / "small"
     (run / "scans").mkdir(parents=True)
-    scans = list(READERS[layout](root / "raw", config["data"]["release"]))
+    scans = list(read_scans(layout, root / "raw", release=config["data"]["release"]))
     found = prepare(select(scans, config["modalities"], root), config["target"], run / "scans", 1)
     index.write(found, run / "scans.csv")
     folders = [run / f"outer{number}" for number in range(outer)] or [run]
