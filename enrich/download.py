@@ -1,0 +1,134 @@
+"""Fetch an archive of scans from its public record, check it, and unpack it into a folder of its own.
+
+A download that breaks off goes on where it stopped, also in a later run: what has arrived lies beside the folder, as
+`<folder>.zip.part`. Nothing is unpacked before the whole archive has the expected hash.
+"""
+
+import argparse
+import http.client
+import json
+import logging
+import stat
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from gan.errors import InputError, run
+from gan.files import publish, publish_folder, sha256
+
+ATTEMPTS = 5  # in a row without a further byte
+WAIT_S = 2.0
+TIMEOUT_S = 60
+CHUNK = 1 << 20
+RECORD = "download.json"
+LARGEST_RATIO = 100  # of unpacked to packed bytes; scans reach about 4
+
+logger = logging.getLogger(__name__)
+
+
+def fetch(url: str, partial: Path, wait_s: float = WAIT_S) -> None:
+    """Download `url` to `partial`, going on after what lies there.
+
+    Raises:
+        InputError: the server refuses, or five attempts in a row bring nothing.
+    """
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    attempts = 0
+    while True:
+        before = partial.stat().st_size if partial.is_file() else 0
+        try:
+            if _go_on(url, partial, before):
+                return
+            reason = "the connection broke off"
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise InputError(url, f"HTTP status {error.code}", "the archive") from error
+            reason = f"HTTP status {error.code}"
+        except (OSError, http.client.HTTPException) as error:
+            reason = str(error) or type(error).__name__
+        now = partial.stat().st_size if partial.is_file() else 0
+        attempts = 0 if now > before else attempts + 1
+        if attempts == ATTEMPTS:
+            raise InputError(url, f"{now} bytes, then {reason}", f"the whole archive; {partial} is kept to go on from")
+        logger.info("%s after %d bytes: going on", reason, now)
+        time.sleep(wait_s * attempts)
+
+
+def _go_on(url: str, partial: Path, start: int) -> bool:
+    """Append what the server has from byte `start` on; return whether that was all."""
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
+        length = answer.headers.get("Content-Length")
+        first = start if resumed else 0
+        total = None if length is None else first + int(length)
+        with (
+            partial.open("ab" if resumed else "wb") as stream,
+            tqdm(total=total, initial=first, unit="B", unit_scale=True, disable=None) as bar,
+        ):
+            while chunk := answer.read(CHUNK):
+                stream.write(chunk)
+                bar.update(len(chunk))
+            return total is None or stream.tell() == total
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a ZIP archive into an empty folder; nothing may land outside it.
+
+    Raises:
+        InputError: no ZIP archive, a member with a path that leaves the folder or that is no plain file, or members
+            that would take far more room than scans do.
+    """
+    try:
+        with zipfile.ZipFile(archive) as content:
+            members = content.infolist()
+            for member in members:
+                path, kind = PurePosixPath(member.filename.replace("\\", "/")), member.external_attr >> 16
+                if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(kind):
+                    raise InputError(archive, f"the member {member.filename!r}", "files below the archive's own folder")
+            size = sum(member.file_size for member in members)
+            if size > LARGEST_RATIO * archive.stat().st_size:
+                raise InputError(archive, f"{size} bytes unpacked", f"at most {LARGEST_RATIO} times the archive's size")
+            content.extractall(folder)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise InputError(archive, f"an unreadable archive ({error})", "a ZIP archive") from error
+
+
+def download(url: str, digest: str, folder: Path) -> None:
+    """Fetch, check and unpack the archive at `url` whose SHA-256 is `digest`, as `folder`.
+
+    Raises:
+        InputError: what `fetch` and `unpack` raise; an archive of another hash, which is deleted; a folder with
+            other files.
+    """
+    partial = folder.with_name(f"{folder.name}.zip.part")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(folder, "a folder with files", "a new or an empty one for the archive")
+    fetch(url, partial)
+    if (found := sha256(partial)) != digest:
+        partial.unlink()
+        raise InputError(url, f"sha256 {found}", digest)
+    with publish_folder(folder) as temporary:
+        unpack(partial, temporary)
+        with publish(temporary / RECORD) as record:
+            record.write_text(json.dumps({"url": url, "sha256": digest}, indent=2) + "\n")
+    partial.unlink()
+
+
+def main() -> None:
+    """Parse the command line and download."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = argparse.ArgumentParser(description="Fetch, check and unpack an archive of scans.")
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--sha256", required=True)
+    parser.add_argument("--output", type=Path, required=True, help=f"<folder>/{RECORD}")
+    arguments = parser.parse_args()
+    download(arguments.url, arguments.sha256, arguments.output.parent)
+
+
+if __name__ == "__main__":
+    run(main)

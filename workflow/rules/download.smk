@@ -1,0 +1,26 @@
+"""Data sets that anyone may fetch."""
+
+CHAOS_URL = "https://zenodo.org/records/3431873/files/CHAOS_Train_Sets.zip"
+CHAOS_SHA256 = "535f7d3417a0e0f0d9133fb3d962423d2a9cf3f103e4f09a3d8a1daf87d5d2fc"
+
+if config["data"]["reader"] == "chaos" and config["data"]["folder"]:
+
+    rule download_chaos:
+        """Fetch CHAOS's training data into the config's data.folder; 0.9 GB."""
+        output:
+            f"{config['data']['folder']}/download.json",
+        log:
+            f"results/{RUN}/logs/download_chaos.log",
+        benchmark:
+            f"results/{RUN}/benchmarks/download_chaos.tsv"
+        conda:
+            "../../environment.yml"
+        threads: 1
+        resources:
+            mem="1GB",
+            runtime="1d",
+        params:
+            url=CHAOS_URL,
+            sha256=CHAOS_SHA256,
+        shell:
+            "python -m enrich.download --url {params.url} --sha256 {params.sha256} --output {output:q} > {log:q} 2>&1"
