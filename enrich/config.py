@@ -20,6 +20,9 @@ SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yam
 
 Config = dict[str, Any]
 
+PRECOMPUTED = "precomputed"
+"""The method of scans that were made elsewhere: nothing is trained."""
+
 FORMER = "former_methods"
 """Key of a recorded config alone: methods that left it, whose models are still there."""
 
@@ -54,6 +57,8 @@ def resolve(given: Config, source: Path) -> Config:
         InputError: an unknown key, a wrong type or value; names the key.
     """
     rules = schema()
+    if isinstance(given.get("target"), str):
+        given = given | {"target": [given["target"]]}
     config = cast(Config, _complete({"run": source.stem} | given, rules))
     _check(config, rules, "", source)
     known = [name for name in rules["$defs"] if facts(name).get("translates", True) or facts(name).get("segments")]
@@ -111,6 +116,10 @@ def _check_together(config: Config, source: Path) -> None:
     if (features["backbone"] == "segmenter") != (features["weights"] is None):
         expected = "a file of weights for every backbone but segmenter"
         raise InputError(f"{source}: distance_features.weights", features["weights"], expected)
+    if missing := [name for name in config["target"] if name not in (config["structures"] or config["target"])]:
+        raise InputError(
+            f"{source}: structures", ", ".join(config["structures"]), f"the target {missing[0]} among them"
+        )
     for name, entry in config["methods"].items():
         _check_method(f"{source}: methods.{name}", method_of(name, entry), entry, config)
     for name, entry in config["compositions"].items():
@@ -118,8 +127,37 @@ def _check_together(config: Config, source: Path) -> None:
         if entry["use"] == "cases" and config["intensity"]["preset"] == "paper" and "ct" in config["modalities"]:
             expected = "preset default, since paper scales each CT by a window that is lost in its synthetic cases"
             raise InputError(f"{source}: intensity.preset", "paper with compositions of cases of CT", expected)
+    _check_enrichment(config, source)
     if not config["methods"] and not config["controls"]:
         raise InputError(f"{source}: methods, controls", "nothing", "at least one row of the table")
+
+
+def _check_enrichment(config: Config, source: Path) -> None:
+    """Raise an `InputError` where it is not clear which scans fill the channels, or whose labels train."""
+    modalities, missing, given = config["modalities"], config["missing"], config["transfer_from"]
+    if missing is not None:
+        named = {"source": [] if missing["source"] == "mean" else missing["source"], "simulate": missing["simulate"]}
+        for key, names in named.items():
+            if unknown := [name for name in names if name not in modalities]:
+                raise InputError(f"{source}: missing.{key}", ", ".join(unknown), f"some of {', '.join(modalities)}")
+    transfers, others = config["segmentation"] == "transfer", set(modalities) - set(given)
+    if transfers != bool(given) or not set(given) <= set(modalities) or not others:
+        expected = "those whose labels train, beside segmentation: transfer and nothing else; not all of them"
+        raise InputError(f"{source}: transfer_from", ", ".join(given) or "no modality", expected)
+    shared = [
+        *(["controls: pooled"] if "pooled" in config["controls"] else []),
+        *(f"compositions.{name}" for name, entry in config["compositions"].items() if entry["use"] == "cases"),
+        *([f"segmentation: {config['segmentation']}"] if config["segmentation"] != "per_modality" else []),
+    ]
+    of_chaos = config["data"]["reader"] == "chaos" and "ct" in modalities
+    if shared and of_chaos and config["structures"] != ["liver"]:
+        found = "all" if config["structures"] is None else ", ".join(config["structures"])
+        expected = f"[liver], all that CT's labels know: with {shared[0]} one segmenter learns from those of CT and MR"
+        raise InputError(f"{source}: structures", found, expected)
+    for name, entry in config["compositions"].items():
+        if transfers and entry["use"] == "cases":
+            expected = "channels: further cases of a modality train with its own labels"
+            raise InputError(f"{source}: compositions.{name}.use", "cases, with segmentation: transfer", expected)
 
 
 def _check_method(where: str, method: str, entry: Config, config: Config) -> None:
@@ -139,6 +177,11 @@ def _check_method(where: str, method: str, entry: Config, config: Config) -> Non
     if "downs" in rules and config["image_size"] % 2 ** value("downs"):
         expected = f"at most {(config['image_size'] & -config['image_size']).bit_length() - 1} for image_size"
         raise InputError(f"{where}.downs", value("downs"), f"{expected} {config['image_size']}")
+    if about.get("segments") and len(config["target"]) > 1:
+        raise InputError(where, f"the targets {', '.join(config['target'])}", "one, which it segments by itself")
+    if method == PRECOMPUTED and config["crossfit"]:
+        expected = "0 beside precomputed scans: whom their translator saw is not known"
+        raise InputError(f"{where}, crossfit", config["crossfit"], expected)
     apart = config["crossfit"] or config["gan_patients"] == "disjoint"
     if entry.get("patience") and apart:
         expected = "none beside crossfit or disjoint patients: those who are watched would choose their own GAN"
@@ -151,6 +194,8 @@ def _check_composition(where: str, name: str, entry: Config, methods: Config) ->
     """Raise an `InputError` where a composition names no translator or no segmenter."""
     about = {other: facts(method_of(other, settings)) for other, settings in methods.items()}
     translators = [other for other, fact in about.items() if fact.get("translates", True)]
+    if entry["use"] == "cases":
+        translators = [other for other in translators if "scope" in about[other]]
     segmenters = ["nnunet", *(other for other in about if other not in translators)]
     for key, allowed in (("translator", translators), ("segmenter", segmenters)):
         if entry[key] not in allowed:

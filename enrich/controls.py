@@ -18,7 +18,9 @@ KINDS = {
 }
 
 
-def write_control(kind: str, scans_csv: Path, modalities: list[str], folder: Path, home: Path) -> pd.DataFrame:
+def write_control(
+    kind: str, scans_csv: Path, modalities: list[str], folder: Path, home: Path, dropped: Path | None = None
+) -> pd.DataFrame:
     """Return an index that names an image for every scan and every other modality.
 
     Empty volumes are written to `folder`, one a scan, on its grid; no other voxel is copied. An oracle's channels are
@@ -30,14 +32,17 @@ def write_control(kind: str, scans_csv: Path, modalities: list[str], folder: Pat
         modalities: all of them.
         folder: for the files.
         home: where the folder is published, to which paths are relative.
+        dropped: further scans, that an oracle alone may use.
 
     Raises:
         InputError: kind `oracle`, and a scan without an aligned one of another modality.
     """
     scans = index.read(scans_csv, index.SCANS)
-    images = {(row["case"], row["modality"]): row for _, row in scans.iterrows()}
+    known = pd.concat([scans, index.read(dropped, index.SCANS)]) if dropped is not None else scans
+    images = {(row["case"], row["modality"]): row for _, row in known.iterrows()}
     rows = []
-    for (case, source), scan in images.items():
+    for _, scan in scans.iterrows():
+        case, source = scan["case"], scan["modality"]
         path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
         grid = volume.read_grid(path)
         if kind == "zero":
@@ -63,11 +68,12 @@ def main() -> None:
     parser.add_argument("--kind", choices=KINDS, required=True)
     parser.add_argument("--scans", type=Path, required=True)
     parser.add_argument("--modalities", nargs="+", required=True)
+    parser.add_argument("--dropped", type=Path, help="dropped.csv beside it, for an oracle")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
     home = arguments.output.parent
     with publish_folder(home) as folder:
-        rows = write_control(arguments.kind, arguments.scans, arguments.modalities, folder, home)
+        rows = write_control(arguments.kind, arguments.scans, arguments.modalities, folder, home, arguments.dropped)
         rows.to_csv(folder / "index.csv", index=False)
 
 

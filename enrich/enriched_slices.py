@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from enrich import index, splits, volume
+from enrich import index, splits, structures, volume
 from enrich.axial import AXIAL
 from enrich.channels import read_channels
 from enrich.intensity import Intensity
@@ -27,13 +27,13 @@ def stacks(
     intensity: Intensity,
 ) -> Iterator[Stack]:
     """Yield every channel of every labelled case: slices of one patient, on one grid, with the real scan's target."""
-    scans = index.read(scans_csv, index.SCANS)
+    scans, known = index.read(scans_csv, index.SCANS), structures.read(scans_csv)
     set_of = dict.fromkeys(who.train, "train") | dict.fromkeys(who.watch, "watch")
     everyone = [case for case in cases(scans_csv, modality, synthetic, added) if case.label and case.patient in set_of]
     for case in tqdm(everyone, "slices", disable=None):
         found = read_channels(case, scans, modality, added, intensity)
         assert case.label is not None  # noqa: S101
-        target = volume.reorient(volume.read(case.label), AXIAL).array
+        target = known.target_of(modality, volume.reorient(volume.read(case.label), AXIAL).array)
         for name, images in zip([modality, *added], found.images, strict=True):
             yield Stack(case.name, case.patient, name, set_of[case.patient], -1, images, found.body, target)
 

@@ -7,6 +7,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +18,29 @@ from enrich.volume import Volume, read, reorient, require_same_grid
 from gan.errors import InputError, run
 
 
-def read_mask(path: Path, label: int | None = None) -> Volume:
-    """Read a mask as booleans, in axial slices: a file of zeros and ones, or of numbers among which `label` is one.
+def read_label_map(path: Path) -> Volume:
+    """Read a label map in axial slices.
+
+    Raises:
+        InputError: the file is unreadable or holds other than whole numbers.
+    """
+    volume = reorient(read(path), AXIAL)
+    if (volume.array != np.round(volume.array)).any():
+        raise InputError(path, f"label values {np.unique(volume.array)[:8].tolist()}", "whole numbers")
+    return volume
+
+
+def read_mask(path: Path, values: Sequence[int] | None = None) -> Volume:
+    """Read a mask as booleans, in axial slices: a file of zeros and ones, or of numbers of which `values` are inside.
 
     Raises:
         InputError: the file is unreadable or holds other values.
     """
-    volume = reorient(read(path), AXIAL)
-    values = np.unique(volume.array)
-    if label is None and not np.isin(values, (0, 1)).all():
-        raise InputError(path, f"label values {values[:8].tolist()}", "only 0 and 1, or a label to pick")
-    if (values != np.round(values)).any():
-        raise InputError(path, f"label values {values[:8].tolist()}", "whole numbers")
-    return volume.with_array(volume.array == (1 if label is None else label))
+    volume = read_label_map(path)
+    if values is None and not np.isin(volume.array, (0, 1)).all():
+        found = np.unique(volume.array)[:8].tolist()
+        raise InputError(path, f"label values {found}", "only 0 and 1, or a label to pick")
+    return volume.with_array(np.isin(volume.array, (1,) if values is None else values))
 
 
 def main() -> None:
@@ -37,7 +48,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m enrich.evaluate", description=__doc__)
     parser.add_argument("prediction", type=Path, help="NIfTI mask")
     parser.add_argument("reference", type=Path, help="NIfTI mask on the same grid")
-    parser.add_argument("--label", type=int, help="the structure's value in label maps; masks hold only 0 and 1")
+    parser.add_argument(
+        "--label", type=int, nargs="+", help="the structure's values in label maps, if they are no masks"
+    )
     arguments = parser.parse_args()
     prediction, reference = (read_mask(path, arguments.label) for path in (arguments.prediction, arguments.reference))
     require_same_grid(arguments.prediction, prediction, reference)

@@ -36,6 +36,18 @@ def read_scores(path: Path, kind: Table = SEGMENTATION) -> pd.DataFrame:
     return table
 
 
+def of_structure(scores: pd.DataFrame, structure: str) -> pd.DataFrame:
+    """Return the scores of a structure.
+
+    Raises:
+        InputError: there are none.
+    """
+    found = scores[scores["structure"] == structure]
+    if found.empty:
+        raise InputError("scores", f"structures {', '.join(sorted(scores['structure'].unique()))}", structure)
+    return found
+
+
 def gather(paths: list[Path], kind: Table = SEGMENTATION) -> pd.DataFrame:
     """Concatenate tables of scores of one kind, sorted by its keys.
 

@@ -2,12 +2,14 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from enrich import index, volume
@@ -15,6 +17,7 @@ from enrich.correction import Correction, correct
 from enrich.datasets import READERS
 from enrich.datasets import scans as read_scans
 from enrich.scan import Scan
+from enrich.structures import Structures, parts
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
@@ -22,20 +25,58 @@ NONE = Correction()
 
 
 def prepare(
-    scans: Sequence[Scan], target: str, folder: Path, workers: int, correction: Correction = NONE
+    scans: Sequence[Scan], chosen: Structures, folder: Path, workers: int, correction: Correction = NONE
 ) -> pd.DataFrame:
     """Write every scan's image, and its label map where it has one, to `folder`; return the rows of `scans.csv`.
 
     Images keep their grid and intensities, but for what `correction` says, as int16 where that is exact and as float32
-    elsewhere. Label maps hold 1 for the target and 0 for everything else.
+    elsewhere. Label maps hold the values of `chosen`, and 0 for everything else.
 
     Raises:
-        InputError: whatever reading a scan raises, or a scan whose structures do not include the target.
+        InputError: whatever reading a scan raises.
     """
     jobs = joblib.Parallel(n_jobs=workers, return_as="generator")(
-        joblib.delayed(_prepare_one)(scan, target, folder, correction) for scan in scans
+        joblib.delayed(_prepare_one)(scan, chosen, folder, correction) for scan in scans
     )
     return pd.DataFrame(tqdm(jobs, "prepare", len(scans), disable=None))
+
+
+def write(
+    scans: Sequence[Scan], chosen: Structures, scans_csv: Path, workers: int = 1, correction: Correction = NONE
+) -> None:
+    """Publish what `prepare` returns: `scans`, `structures.json` and then `scans.csv`, side by side."""
+    with publish_folder(scans_csv.parent / "scans") as folder:
+        rows = prepare(scans, chosen, folder, workers, correction)
+    chosen.write(scans_csv)
+    index.write(rows, scans_csv)
+
+
+def choose(scans: Sequence[Scan], target: Sequence[str], wanted: Sequence[str] | None = None) -> Structures:
+    """Return the structures of a study: of each modality all that it has, or those of them that are wanted.
+
+    Raises:
+        InputError: scans of a modality with other structures, one without a target, or a wanted structure that no scan
+            has.
+    """
+    known: dict[str, Scan] = {}
+    for scan in scans:
+        first = known.setdefault(scan.modality, scan)
+        if scan.structures != first.structures:
+            found = f"structures {', '.join(scan.structures)}"
+            raise InputError(scan.path, found, f"{', '.join(first.structures)} as of other {scan.modality}")
+    for scan in known.values():
+        if missing := [name for name in target if name not in scan.structures]:
+            raise InputError(scan.path, f"the structures {', '.join(scan.structures)}", f"the target {missing[0]}")
+    everything = dict.fromkeys(name for scan in known.values() for name in scan.structures)
+    if unknown := [name for name in wanted or () if name not in everything]:
+        raise InputError("structures", ", ".join(unknown), f"some of {', '.join(everything)}")
+    return Structures(
+        tuple(target),
+        {
+            modality: parts(scan.structures, [name for name in wanted or everything if name in scan.structures])[1]
+            for modality, scan in known.items()
+        },
+    )
 
 
 def select(scans: Sequence[Scan], modalities: Sequence[str], where: Path) -> list[Scan]:
@@ -55,9 +96,8 @@ def select(scans: Sequence[Scan], modalities: Sequence[str], where: Path) -> lis
     return selected
 
 
-def _prepare_one(scan: Scan, target: str, folder: Path, correction: Correction) -> dict[str, object]:
-    if target not in scan.structures:
-        raise InputError(scan.path, f"the structures {', '.join(scan.structures)}", f"the target {target}")
+def _prepare_one(scan: Scan, chosen: Structures, folder: Path, correction: Correction) -> dict[str, object]:
+    part_of, _ = parts(scan.structures, list(chosen.of[scan.modality]))
     whole, whole_label = scan.read()
     image, label = correct(whole, whole_label, scan.modality, correction, scan.path)
     stem = f"{scan.case}_{scan.modality}"
@@ -77,16 +117,23 @@ def _prepare_one(scan: Scan, target: str, folder: Path, correction: Correction) 
     row["window_low_hu"], row["window_high_hu"] = scan.window_hu or (None, None)
     row["target_ml"] = row["target_cropped_ml"] = ""
     if label is not None:
-        mask = np.isin(label.array, scan.structures[target]).astype(np.uint8)
+        found, before = (_renumbered(each.array, part_of) for each in (label, whole_label) if each is not None)
         label_path = folder / f"{stem}_label.nii.gz"
-        volume.write(image.with_array(mask), label_path)
+        volume.write(image.with_array(found), label_path)
         row["label"] = f"scans/{label_path.name}"
         row["label_sha256"] = sha256(label_path)
-        row["target_ml"] = round(float(mask.sum()) * image.voxel_ml, 3)
-        assert whole_label is not None  # noqa: S101
-        before = int(np.isin(whole_label.array, scan.structures[target]).sum())
-        row["target_cropped_ml"] = round(float(before - mask.sum()) * image.voxel_ml, 3)
+        sizes = [float(chosen.target_of(scan.modality, values).sum()) * image.voxel_ml for values in (found, before)]
+        row["target_ml"] = round(sizes[0], 3)
+        row["target_cropped_ml"] = round(sizes[1] - sizes[0], 3)
     return row
+
+
+def _renumbered(values: NDArray[Any], part_of: Mapping[int, int]) -> NDArray[np.uint8]:
+    numbers = np.zeros(int(values.max()) + 1, np.uint8)
+    for value, part in part_of.items():
+        if value < len(numbers):
+            numbers[value] = part
+    return numbers[values.astype(np.intp)]
 
 
 def main() -> None:
@@ -97,7 +144,8 @@ def main() -> None:
     parser.add_argument("--release", help="of BraTS")
     parser.add_argument("--structures", type=json.loads, help="the config's key data.structures, as JSON")
     parser.add_argument("--modalities", nargs="+", required=True)
-    parser.add_argument("--target", required=True)
+    parser.add_argument("--target", nargs="+", required=True, help="structures that target-aware methods attend to")
+    parser.add_argument("--segment", nargs="+", metavar="STRUCTURE", help="structures to keep; all, if none is named")
     parser.add_argument("--correction", type=json.loads, default={}, help="the config's key correction, as JSON")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="scans.csv")
@@ -105,9 +153,8 @@ def main() -> None:
     options = {"release": arguments.release, "structures": arguments.structures}
     scans = list(read_scans(arguments.reader, arguments.folder, **options))
     selected = select(scans, arguments.modalities, arguments.folder)
-    with publish_folder(arguments.output.parent / "scans") as folder:
-        rows = prepare(selected, arguments.target, folder, arguments.workers, Correction(**arguments.correction))
-    index.write(rows, arguments.output)
+    chosen = choose(selected, arguments.target, arguments.segment)
+    write(selected, chosen, arguments.output, arguments.workers, Correction(**arguments.correction))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """The rows of the tables: what fills the channels of a case, and what segments them."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 from enrich.config import Config, facts, method_of, schema
+from enrich.modality import title as modality_title
 from gan.errors import InputError
 
 NNUNET = "nnunet"
+ALL_LABELS = "all modalities"
 CONTROLS = {
     "single": "Single",
     "pooled": "Pooled real",
@@ -79,22 +82,29 @@ def rows(config: Config) -> list[Row]:
     Raises:
         InputError: a composition that is another row.
     """
-    found = [Row(name, CONTROLS[name], "all modalities" if name == "pooled" else "–") for name in config["controls"]]
+    shared = _labels_of_all(config)
+    beyond = {"single": "–", "pooled": shared or ALL_LABELS}
+    found = [Row(name, CONTROLS[name], beyond.get(name, shared or "–")) for name in config["controls"]]
     for name, entry in config["methods"].items():
         about, title = facts(method_of(name, entry)), title_of(name)
         translates, segments = about.get("translates", True), about.get("segments", False)
         labels = labels_used(name, config) if translates else "–"
+        if config["segmentation"] == "transfer" and labels not in ("none", "–"):
+            expected = f"one that reads none, since only those of {', '.join(config['transfer_from'])} are to train"
+            raise InputError(f"methods.{name}", f"a method that reads labels of {labels}", expected)
         if segments:
             found.append(Row(name, title, str(about["labels"]) if translates else "–", segmenter=name))
         if translates and segments:
-            found.append(Row(f"{name}-nnunet", f"{title} + nnU-Net", labels, translator=name))
+            found.append(Row(f"{name}-nnunet", f"{title} + nnU-Net", shared or labels, translator=name))
         elif translates:
-            found.append(Row(name, title, labels, translator=name))
+            found.append(Row(name, title, shared or labels, translator=name))
     for name, entry in config["compositions"].items():
         translator, segmenter = entry["translator"], entry["segmenter"]
         title, labels = f"{title_of(translator)} + {title_of(segmenter)}", labels_used(translator, config)
         if entry["use"] == "cases":
-            title, labels = f"ADA of {title_of(translator)}", "all modalities"
+            title, labels = f"ADA of {title_of(translator)}", ALL_LABELS
+        elif segmenter == NNUNET:
+            labels = shared or labels
         found.append(Row(name, title, labels, segmenter, translator, entry["use"]))
     known: dict[tuple[str, str], str] = {}
     for row in found:
@@ -102,6 +112,13 @@ def rows(config: Config) -> list[Row]:
         if other != row.name:
             raise InputError(f"compositions.{row.name}", f"what {other} is already", "another row")
     return found + [budgeted for row in found for budgeted in _budgets(row, config)]
+
+
+def _labels_of_all(config: Config) -> str | None:
+    """Return whose labels train a segmenter of several modalities; None where each modality has its own."""
+    if not together(config):
+        return None
+    return ", ".join(map(modality_title, config["transfer_from"])) or ALL_LABELS
 
 
 def _budgets(row: Row, config: Config) -> Iterator[Row]:
@@ -117,9 +134,35 @@ def _budgets(row: Row, config: Config) -> Iterator[Row]:
             yield row.within(*budget)
 
 
-def data_set(modality: str, channels: str) -> str:
-    """Return the data set, below the folder `nnunet`, whose nnU-Net segments; that of `pooled` is trained once."""
-    return "pooled/single" if channels == "pooled" else f"{modality}/{channels}"
+def fills(config: Config) -> bool:
+    """Whether channels are put together by `enrich.fill`: cases keep all their scans, or one segmenter takes all."""
+    return config["missing"] is not None or together(config)
+
+
+def together(config: Config) -> bool:
+    """Whether one segmenter is trained on the enriched cases of several modalities."""
+    return bool(config["segmentation"] != "per_modality")
+
+
+def data_set(config: Config, modality: str, channels: str) -> str:
+    """Return the data set, below the folder `nnunet`, whose nnU-Net segments; a `pooled` one is of all modalities."""
+    if channels == "pooled":
+        return "pooled/single"
+    alone = channels.startswith("single") or "-cases-" in channels
+    return f"{modality}/{channels}" if alone or not together(config) else f"pooled/{channels}"
+
+
+def index_of(config: Config, channels: str) -> str | None:
+    """Return the index of the channels that are added to the scans of a data set; None for none.
+
+    Below the folder of a split, but for a control's that is not filled: this lies below that of the run.
+    """
+    name = re.sub(r"(-labels\d+)?(-synthetic\d+)?$", "", channels)
+    if name in ("single", "pooled") or "-cases-" in name:
+        return None
+    made = name if name in CONTROLS else "/".join(name.rsplit("-", 1))
+    filled = together(config) or (fills(config) and name != "oracle")
+    return f"{'filled' if filled else 'synthetic'}/{made}/index.csv"
 
 
 def folder_for_tests(config: Config, seed: str, test: str) -> str:

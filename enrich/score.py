@@ -1,6 +1,7 @@
 """Score one segmenter's predictions: one CSV row per patient × modality × method × seed × structure."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from enrich import index, volume
+from enrich import index, structures, volume
 from enrich.axial import AXIAL
 from enrich.columns import SEGMENTATION
-from enrich.evaluate import read_mask
+from enrich.evaluate import read_label_map
 from enrich.metrics.segmentation import scores
 from gan.errors import InputError, run
 
@@ -30,17 +31,20 @@ def counted_slices(image: NDArray[np.generic]) -> NDArray[np.bool_]:
     return counted
 
 
-def score(scans: Path, predictions: Path, identity: dict[str, str | int]) -> pd.DataFrame:
+def score(
+    scans: Path, predictions: Path, identity: dict[str, str | int], wanted: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Compare every prediction of an index with the reference of its scan.
 
     Args:
-        scans: `scans.csv`; names each case's reference mask and its hash.
+        scans: `scans.csv`; names each case's reference and its hash.
         predictions: `index.csv` with columns case, image, sha256.
-        identity: modality, method, seed and structure, repeated in every row.
+        identity: modality, method and seed, repeated in every row.
+        wanted: structures; None, all of the modality.
 
     Returns:
-        `COLUMNS`, in the order of the index. `note` is `empty reference`, `empty prediction`, both joined by a comma,
-        or nothing.
+        `COLUMNS`, in the order of the index and, of each case, of the structures. `note` is `empty reference`,
+        `empty prediction`, both joined by a comma, or nothing.
 
     Raises:
         InputError: an empty index, a case that is listed twice or has no labelled scan, a file that is not the one that
@@ -52,7 +56,7 @@ def score(scans: Path, predictions: Path, identity: dict[str, str | int]) -> pd.
     if predicted.empty or predicted["case"].duplicated().any():
         twice = ", ".join(predicted["case"][predicted["case"].duplicated()])
         raise InputError(predictions, f"{twice} twice" if twice else "no prediction", "every case once")
-    rows = []
+    known, rows = structures.read(scans).of[str(identity["modality"])], []
     for _, row in tqdm(predicted.iterrows(), "score", len(predicted), disable=None):
         if row["case"] not in references.index:
             raise InputError(predictions, f"case {row['case']}", f"a labelled {identity['modality']} scan of {scans}")
@@ -61,19 +65,24 @@ def score(scans: Path, predictions: Path, identity: dict[str, str | int]) -> pd.
             index.file_of(predictions, row["image"], row["sha256"]),
             index.file_of(scans, scan["label"], scan["label_sha256"]),
         ]
-        prediction, reference = (read_mask(path) for path in files)
         image_path = index.file_of(scans, scan["image"], scan["image_sha256"])
         image = volume.reorient(volume.read(image_path), AXIAL)
+        counted = counted_slices(image.array)
+        prediction, reference = (read_label_map(path) for path in files)
         volume.require_same_grid(files[0], prediction, reference)
         volume.require_same_grid(image_path, image, reference)
-        sizes = {"reference": reference, "prediction": prediction}
-        rows.append(
-            {"patient": scan["patient"], "case": row["case"]}
-            | identity
-            | scores(prediction.array, reference.array, reference.spacing_mm[::-1], counted_slices(image.array))
-            | {f"{name}_ml": float(np.count_nonzero(mask.array) * mask.voxel_ml) for name, mask in sizes.items()}
-            | {"note": ", ".join(f"empty {name}" for name, mask in sizes.items() if not mask.array.any())}
-        )
+        for name in wanted or known:
+            masks = {
+                what: np.isin(each.array, known[name])
+                for what, each in (("reference", reference), ("prediction", prediction))
+            }
+            rows.append(
+                {"patient": scan["patient"], "case": row["case"], "structure": name}
+                | identity
+                | scores(masks["prediction"], masks["reference"], reference.spacing_mm[::-1], counted)
+                | {f"{what}_ml": float(mask.sum() * reference.voxel_ml) for what, mask in masks.items()}
+                | {"note": ", ".join(f"empty {what}" for what, mask in masks.items() if not mask.any())}
+            )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -85,11 +94,11 @@ def main() -> None:
     parser.add_argument("--method", required=True, help="the translator that enriched the scans, or single or zero")
     parser.add_argument("--modality", required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--structure", required=True, help="what label 1 is, such as liver")
+    parser.add_argument("--structures", nargs="+", help="those to score; all of the modality, if none is named")
     parser.add_argument("--output", type=Path, required=True, help="CSV")
     arguments = parser.parse_args()
-    identity = {name: getattr(arguments, name) for name in ("modality", "method", "seed", "structure")}
-    table = score(arguments.scans, arguments.predictions, identity)
+    identity = {name: getattr(arguments, name) for name in ("modality", "method", "seed")}
+    table = score(arguments.scans, arguments.predictions, identity, arguments.structures)
     index.write(table, arguments.output)
 
 

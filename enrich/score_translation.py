@@ -11,18 +11,20 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from enrich import index, volume
+from enrich import index, structures, volume
 from enrich.arguments import named_path
 from enrich.columns import CEILING, FLOOR, TRANSLATION
 from enrich.evaluate import read_mask
 from enrich.intensity import Intensity
 from enrich.metrics.image import mean_absolute_error, mutual_information_nats, psnr_db, slice_consistency, ssim
 from enrich.metrics.segmentation import dice_percent
+from enrich.structures import Structures
 from enrich.translations import Translation, read_aligned, read_translations, scans_to_test
 from gan.errors import InputError, run
 
@@ -58,7 +60,7 @@ def score(
         target: {(row["case"], row["source"]): row for row in index.read(path, index.SEGMENTED).to_dict("records")}
         for target, path in predictions.items()
     }
-    rows = []
+    rows, known = [], structures.read(scans)
     found = read_translations(scans, splits, synthetic, list(predictions), intensity)
     for translation in tqdm(found, "score", disable=None):
         row, target = translation.row, translation.picture.modality
@@ -67,12 +69,12 @@ def score(
         if names not in segmented[target]:
             raise InputError(path, f"no segmentation of {row['case']} from {row['modality']}", "one")
         entry = segmented[target][names]
-        label = _label(scans, row)
+        label = _target(index.file_of(scans, row["label"], row["label_sha256"]), row["modality"], known)
         keys = {"patient": row["patient"], "case": row["case"], "source": row["modality"], "target": target}
         rows.append(
             keys
             | identity
-            | {"fit": translation.fit, "s_score_percent": _s_score(path, entry["image"], entry["sha256"], label)}
+            | {"fit": translation.fit, "s_score_percent": _s_score(path, entry, target, label, known)}
             | _compare(translation, label, scans, intensity)
         )
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -96,26 +98,30 @@ def score_real(
         InputError: a test scan that was not segmented, or a file that is missing, is another one, or is on another
             grid.
     """
-    rows = []
+    rows, known = [], structures.read(scans)
     for modality, path in predictions.items():
         predicted = index.read(path, index.PREDICTIONS).set_index("case")
         for _, row in scans_to_test(scans, splits, [modality]).iterrows():
             if row["case"] not in predicted.index:
                 raise InputError(path, f"no segmentation of {row['case']}", "one of every labelled test scan")
             entry = predicted.loc[row["case"]]
-            percent = _s_score(path, entry["image"], entry["sha256"], _label(scans, row))
+            label = _target(index.file_of(scans, row["label"], row["label_sha256"]), modality, known)
+            percent = _s_score(path, entry, modality, label, known)
             keys = {"patient": row["patient"], "case": row["case"], "source": modality, "target": modality}
             rows.append(keys | identity | {"fit": "", "s_score_percent": percent})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _label(scans: Path, row: "pd.Series[str]") -> volume.Volume:
-    return read_mask(index.file_of(scans, row["label"], row["label_sha256"]))
+def _target(path: Path, modality: str, known: Structures) -> volume.Volume:
+    """Read the target area of a label map of a modality, axial."""
+    return read_mask(path, known.target_values(modality))
 
 
-def _s_score(predictions: Path, image: str, digest: str, label: volume.Volume) -> float:
-    path = index.file_of(predictions, image, digest)
-    mask = read_mask(path)
+def _s_score(
+    predictions: Path, entry: Mapping[Any, str], modality: str, label: volume.Volume, known: Structures
+) -> float:
+    path = index.file_of(predictions, entry["image"], entry["sha256"])
+    mask = _target(path, modality, known)
     volume.require_same_grid(path, mask, label)
     return dice_percent(mask.array, label.array)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from enrich import index, splits, volume
+from enrich import index, splits, structures, volume
 from enrich.channels import read_channels
 from enrich.gan_grid import from_gan_grid, pixel_mm, to_gan_grid
 from enrich.intensity import Intensity
@@ -26,8 +26,9 @@ def segment(
     added: Sequence[str],
     segmenter: Segmenter,
     intensity: Intensity,
+    value: int = 1,
 ) -> Iterator[tuple[str, volume.Volume]]:
-    """Yield each case's segmentation on its own grid, uint8: where the target is at least as probable as not.
+    """Yield each case's segmentation on its own grid, uint8: `value` where the target is at least as probable as not.
 
     Args:
         everyone: the cases.
@@ -36,6 +37,7 @@ def segment(
         added: those of the synthetic channels, in order.
         segmenter: the trained models.
         intensity: as in their training.
+        value: of the target.
     """
     size = segmenter.image_size
     for case in everyone:
@@ -45,7 +47,7 @@ def segment(
         ratio = axial.spacing_mm[2] / pixel_mm(axial.spacing_mm, axial.array.shape[1:], size)
         probability = segmenter.segment(images, modality, slice_over_pixel=ratio)
         mask = from_gan_grid(probability, axial.array.shape[1:]) >= 0.5
-        segmentation = volume.reorient(axial.with_array(mask.astype(np.uint8)), found.orientation)
+        segmentation = volume.reorient(axial.with_array(mask * np.uint8(value)), found.orientation)
         grid = volume.read_grid(case.images[0])
         volume.require_same_grid(case.images[0], segmentation, grid)
         yield case.name, grid.with_array(segmentation.array)
@@ -72,7 +74,8 @@ def main() -> None:
     scans, segmenter = index.read(arguments.scans, index.SCANS), Segmenter(arguments.models)
     rows = []
     with publish_folder(arguments.output.parent) as folder:
-        masks = segment(everyone, scans, arguments.modality, added, segmenter, Intensity(**arguments.intensity))
+        what = everyone, scans, arguments.modality, added, segmenter, Intensity(**arguments.intensity)
+        masks = segment(*what, structures.read(arguments.scans).own_value(arguments.modality))
         for case, mask in tqdm(masks, "segment", len(everyone), disable=None):
             path = folder / f"{case}{FILE_ENDING}"
             volume.write(mask, path)

@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from enrich import index, splits, volume
+from enrich import index, splits, structures, volume
 from enrich.axial import AXIAL, to_axial
 from enrich.gan_grid import pixel_mm, to_gan_grid
 from enrich.intensity import Intensity
@@ -35,7 +35,7 @@ class Stack:
         fold: of the patient in cross-fitting; -1 for none.
         images: on the scan's axial grid; voxels in [-1, 1].
         body: the foreground, (Z, Y, X).
-        target: the target, (Z, Y, X).
+        target: the target, (Z, Y, X); None without a label.
     """
 
     case: str
@@ -45,19 +45,26 @@ class Stack:
     fold: int
     images: volume.Volume
     body: NDArray[np.bool_]
-    target: NDArray[np.generic]
+    target: NDArray[np.bool_] | None
 
 
-def stacks(scans_csv: Path, who: Splits, intensity: Intensity) -> Iterator[Stack]:
-    """Yield every labelled scan of the patients who train the GAN and of the watched ones."""
-    scans = index.read(scans_csv, index.SCANS)
-    set_of = dict.fromkeys(who.translated_from, "train") | dict.fromkeys(who.watch, "watch")
-    scans = scans[scans["patient"].isin(list(set_of)) & (scans["label"] != "")]
+def stacks(
+    scans_csv: Path, who: Splits, intensity: Intensity, labels_of: Collection[str] | None = None
+) -> Iterator[Stack]:
+    """Yield every scan of the patients who train the GAN and of the watched ones, with a label or without.
+
+    Labels of other modalities than `labels_of` are left out; None, of no modality.
+    """
+    scans, known = index.read(scans_csv, index.SCANS), structures.read(scans_csv)
+    set_of = dict.fromkeys([*who.translated_from, *who.unlabelled], "train") | dict.fromkeys(who.watch, "watch")
+    scans = scans[scans["patient"].isin(list(set_of))]
     for _, scan in tqdm(scans.iterrows(), "slices", len(scans), disable=None):
         path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
         images, body = to_axial(volume.read(path), scan, intensity, path)
-        label = volume.read(index.file_of(scans_csv, scan["label"], scan["label_sha256"]))
-        target = volume.reorient(label, AXIAL).array
+        target = None
+        if scan["label"] and (labels_of is None or scan["modality"] in labels_of):
+            label = volume.read(index.file_of(scans_csv, scan["label"], scan["label_sha256"]))
+            target = known.target_of(scan["modality"], volume.reorient(label, AXIAL).array)
         patient = scan["patient"]
         fold = who.fold_of(patient)
         names = (scan["case"], patient, scan["modality"], set_of[patient], -1 if fold is None else fold)
@@ -84,7 +91,9 @@ def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
         for stack in found:
             images = stack.images
             shown = np.flatnonzero(stack.body.any(axis=(1, 2)))
-            targets = to_gan_grid(stack.target[shown], image_size, 0) >= 0.5
+            labelled = stack.target is not None
+            target = np.zeros_like(stack.body) if stack.target is None else stack.target
+            targets = to_gan_grid(target[shown], image_size, 0) >= 0.5
             images_file.write(to_gan_grid(images.array[shown], image_size, -1).astype(np.float16).tobytes())
             targets_file.write(targets.astype(np.uint8).tobytes())
             body_file.write((to_gan_grid(stack.body[shown], image_size, 0) >= 0.5).astype(np.uint8).tobytes())
@@ -99,6 +108,7 @@ def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
                     "slice": int(z),
                     "set": stack.set,
                     "fold": stack.fold,
+                    "labelled": int(labelled),
                     "target_pixels": int(targets[k].sum()),
                     **facts,
                     "slice_mm": images.spacing_mm[2],
@@ -161,12 +171,14 @@ def main() -> None:
     parser.add_argument("--scans", type=Path, required=True)
     parser.add_argument("--splits", type=Path, required=True)
     parser.add_argument("--modalities", nargs="+", required=True)
+    parser.add_argument("--labels-of", nargs="+", help="modalities whose labels may be seen; all by default")
     parser.add_argument("--image-size", type=int, required=True)
     parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
     with publish_folder(arguments.output.parent) as folder:
-        found = stacks(arguments.scans, splits.read(arguments.splits), Intensity(**arguments.intensity))
+        who, intensity = splits.read(arguments.splits), Intensity(**arguments.intensity)
+        found = stacks(arguments.scans, who, intensity, arguments.labels_of)
         write_slices(found, folder, arguments.image_size)
         made_of = {"scans": arguments.scans, "splits": arguments.splits}
         write_facts(folder, arguments.modalities, arguments.image_size, arguments.intensity, made_of)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ class Splits:
         train: train the segmenter, and the GAN too unless `gan` names others.
         watch: train the segmenter; the GAN never sees them and is watched on them.
         test: train nothing.
-        unlabelled: patients of whom no scan has a label; not used.
+        unlabelled: patients of whom no scan has a label: train GANs that read none, in every fold.
         gan: train the GAN alone, and then it trains on nobody else.
         folds: the GAN's patients, divided for cross-fitting; empty without it.
     """
@@ -48,12 +47,12 @@ class Splits:
 
 
 def draw(modalities_of: ModalitiesOf, train: float, watch: int, seed: int) -> Splits:
-    """Draw a split by patient, for each set of modalities by itself.
+    """Draw a split by patient, for each stratum by itself: patients with a modality in common.
 
     Args:
         modalities_of: the modalities of every patient.
         train: fraction of the patients that train, those who are watched included.
-        watch: patients of each set of modalities that are watched.
+        watch: patients of each stratum who are watched.
         seed: of the draw; the order of `modalities_of` does not matter.
 
     Raises:
@@ -77,10 +76,10 @@ def draw(modalities_of: ModalitiesOf, train: float, watch: int, seed: int) -> Sp
 def draw_outer(modalities_of: ModalitiesOf, folds: int, number: int, watch: int, seed: int) -> Splits:
     """Draw outer fold `number` of `folds`, in which every patient tests once; other arguments as of `draw`.
 
-    As many folds as there are patients of each set of modalities leave one out.
+    As many folds as there are patients of each stratum leave one out.
 
     Raises:
-        InputError: more folds than patients, or too few for one to train, of some set of modalities.
+        InputError: more folds than patients, or too few for one to train, of some stratum.
     """
     splits = Splits()
     for modalities, order in _shuffled(modalities_of, np.random.default_rng(seed)):
@@ -104,7 +103,7 @@ def apart(splits: Splits, modalities_of: ModalitiesOf, seed: int) -> Splits:
     """Return a split in which half of the training patients, rounded up, train the GAN and the others the segmenter.
 
     Raises:
-        InputError: a set of modalities of which only one patient trains.
+        InputError: a stratum of which only one patient trains.
     """
     gan, train = [], []
     for modalities, order in _shuffled(_of(splits.train, modalities_of), np.random.default_rng((seed, 1))):
@@ -120,7 +119,7 @@ def fold(splits: Splits, modalities_of: ModalitiesOf, folds: int, seed: int) -> 
     """Return a split whose training patients are divided for cross-fitting.
 
     Raises:
-        InputError: a set of modalities of which fewer patients train than there are folds.
+        InputError: a stratum of which fewer patients train than there are folds.
     """
     found: list[list[str]] = [[] for _ in range(folds)]
     for modalities, order in _shuffled(_of(splits.train, modalities_of), np.random.default_rng((seed, 2))):
@@ -240,12 +239,17 @@ def read(path: Path) -> Splits:
 def _shuffled(
     modalities_of: ModalitiesOf, generator: np.random.Generator
 ) -> Iterable[tuple[tuple[str, ...], list[str]]]:
-    """Yield every set of modalities with its patients in a random order."""
-    strata = defaultdict(list)
-    for patient in sorted(modalities_of):
-        strata[modalities_of[patient]].append(patient)
-    for modalities, patients in sorted(strata.items()):
-        yield modalities, [str(patient) for patient in generator.permutation(patients)]
+    """Yield the patients of each stratum in a random order, and the modalities that they have.
+
+    Patients with a modality in common are in one stratum, whatever else each of them lacks.
+    """
+    strata: list[set[str]] = []
+    for modalities in modalities_of.values():
+        joined = [stratum for stratum in strata if stratum & set(modalities)]
+        strata = [stratum for stratum in strata if stratum not in joined] + [set(modalities).union(*joined)]
+    for stratum in sorted(map(sorted, strata)):
+        patients = sorted(patient for patient, modalities in modalities_of.items() if set(modalities) <= set(stratum))
+        yield tuple(stratum), [str(patient) for patient in generator.permutation(patients)]
 
 
 def _of(patients: list[str], modalities_of: ModalitiesOf) -> ModalitiesOf:

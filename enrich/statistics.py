@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 PRIMARY, EXPLORATORY = "primary", "exploratory"
 COLUMNS = [
-    *("family", "metric", "modality", "method", "reference", "n", "left_out", "difference", "low", "high"),
+    *("family", "structure", "metric", "modality", "method", "reference", "n", "left_out", "difference", "low", "high"),
     *("effect", "p", "p_holm", "smallest_p", "significant"),
 ]
 CONFIDENCE = 0.95
@@ -58,7 +58,7 @@ def compare(scores: pd.DataFrame, modalities: Sequence[str], methods: Sequence[s
     the same labels, `single@labels25`, and is exploratory.
 
     Args:
-        scores: `enrich.score.COLUMNS`.
+        scores: `enrich.score.COLUMNS`, of one structure.
         modalities: in order.
         methods: rows of the table, in order, the reference among them.
         design: what is primary.
@@ -87,6 +87,7 @@ def compare(scores: pd.DataFrame, modalities: Sequence[str], methods: Sequence[s
         rows.append(
             {
                 "family": PRIMARY if primary else EXPLORATORY,
+                "structure": scores["structure"].iloc[0],
                 "metric": metric,
                 "modality": modality,
                 "method": method,

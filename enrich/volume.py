@@ -114,6 +114,34 @@ def reorient(volume: Volume, orientation: str) -> Volume:
     return _from_sitk(sitk.DICOMOrient(_to_sitk(volume), orientation))
 
 
+def resample(volume: Volume, grid: Volume) -> tuple[Volume, float]:
+    """Resample a volume onto another grid in the same frame; nothing is registered.
+
+    Args:
+        volume: what is resampled, linearly, and 0 beyond its edge.
+        grid: the wanted grid.
+
+    Returns:
+        The volume, of the same type, integers rounded; and the share of the wanted voxels that lie within it.
+    """
+    onto, kind = _to_sitk(grid), volume.array.dtype
+    ones = _to_sitk(volume.with_array(np.ones(volume.array.shape, np.uint8)))
+    within = sitk.Resample(ones, onto, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    image = _to_sitk(volume.with_array(volume.array.astype(np.float32)))
+    found = sitk.GetArrayFromImage(sitk.Resample(image, onto, sitk.Transform(), sitk.sitkLinear, 0))
+    found = (np.rint(found) if np.issubdtype(kind, np.integer) else found).astype(kind)
+    return grid.with_array(found), float(sitk.GetArrayViewFromImage(within).mean())
+
+
+def placed(part: Volume, whole: Volume) -> Volume:
+    """Return a label map on the grid of the volume that it was cropped from, 0 where that reaches farther."""
+    if same_grid(part, whole):
+        return part
+    onto = _to_sitk(whole)
+    found = sitk.Resample(_to_sitk(part), onto, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    return whole.with_array(sitk.GetArrayFromImage(found))
+
+
 def read(path: Path, channel: int | None = None) -> Volume:
     """Read an image of any format that ITK knows: a volume, a plane as one of one slice, or a `channel` of a 4-D one.
 

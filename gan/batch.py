@@ -70,9 +70,9 @@ class Slices:
         folder: of the cache.
         modalities: names, in the order of their indices.
         image_size: height and width in pixels.
-        index: the slices of these modalities: case, patient, modality, slice, set, fold, target_pixels, and grid (equal
-            for a case's scans that are aligned voxel by voxel), pixel_mm (edge of a pixel), slice_mm (from slice to
-            slice).
+        index: the slices of these modalities: case, patient, modality, slice, set, fold, labelled (0 or 1),
+            target_pixels, and grid (equal for a case's scans that are aligned voxel by voxel), pixel_mm (edge of a
+            pixel), slice_mm (from slice to slice).
         train: the labels of `index` that train.
     """
 
@@ -86,6 +86,7 @@ class Slices:
         seed: int = 0,
         watched_train: bool = False,
         held_out: int | None = None,
+        labelled: bool = False,
     ) -> None:
         """Open the cache.
 
@@ -96,6 +97,7 @@ class Slices:
             seed: draws these patients.
             watched_train: use the watched patients as training ones.
             held_out: the fold of cross-fitting whose patients do not train; None for none.
+            labelled: use nothing of scans without a label.
 
         Raises:
             InputError: a file is missing, the files disagree, a modality is unknown or has no training slice, or there
@@ -126,6 +128,8 @@ class Slices:
             if held_out not in set(everything["fold"]):
                 raise InputError(folder / "index.csv", f"no fold {held_out}", "a fold of cross-fitting")
             everything.loc[everything["fold"] == held_out, "set"] = "held out"
+        if labelled:
+            everything.loc[everything["labelled"] == 0, "set"] = "unlabelled"
         everyone = everything[everything["set"] == "train"]
         self.index = everything[everything["modality"].isin(self.modalities)]
         training = self.index[self.index["set"] == "train"]

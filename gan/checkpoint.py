@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from gan import weights
 from gan.errors import InputError
 from gan.files import publish
 
@@ -16,6 +17,25 @@ def save(path: Path, checkpoint: dict[str, Any]) -> None:
     """Write a checkpoint: the trainer's state, the resolved `config`, the `log` so far, `gpu_memory_gb`."""
     with publish(path) as temporary:
         torch.save(checkpoint, temporary)
+
+
+def save_weights(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write what of a checkpoint translates and segments, without whom it was trained on, as safetensors."""
+    told = {key: checkpoint["config"][key] for key in ("method", "settings", "modalities", "image_size", "depth")}
+    weights.save(path, checkpoint["averaged"], told)
+
+
+def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Read the config and the moving average of a checkpoint, or of what `save_weights` wrote.
+
+    Raises:
+        InputError: the file is missing, broken or of another kind.
+    """
+    if path.suffix == weights.SUFFIX:
+        averaged, told = weights.load(path)
+        return told, averaged
+    checkpoint = load(path)
+    return checkpoint["config"], checkpoint["averaged"]
 
 
 def load(path: Path) -> dict[str, Any]:

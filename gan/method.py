@@ -42,7 +42,6 @@ class Method(nn.Module, ABC):
 
     settings: Settings
     generator: nn.Module
-    needs_target: bool = False  # whether the training slices must show the target
     watch_from: float = 0.0  # the share of the training after which early stopping looks at the watched patients
     dimensions: int = 2  # 3: images are volumes, (B, 1, D, H, W)
 

@@ -28,6 +28,11 @@ class Settings:
     checkpoint_every: int = 1000  # rounds between two checkpoints
     patience: int | None = None  # checks on the watched patients without a better one, after which the best is left
 
+    @property
+    def reads_target(self) -> bool:
+        """Whether the training reads the slices' targets, so that scans without a label cannot train it."""
+        return False
+
     def total_rounds(self, rounds_per_epoch: int) -> int:
         """Return the length of the training in rounds."""
         return self.rounds or (self.epochs or 0) * rounds_per_epoch

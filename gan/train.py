@@ -53,7 +53,7 @@ def train(
     """
     torch.manual_seed(seed)
     method = METHODS[name](len(slices.modalities), slices.image_size, settings)
-    if method.needs_target and not slices.has_target():
+    if settings.reads_target and not slices.has_target():
         raise InputError(slices.folder / "targets.npy", "no target in any training slice", f"some, for {method.title}")
     if settings.patience:
         if not method.segments or method.watch_from >= 1:
@@ -194,7 +194,8 @@ def main() -> None:
     settings = resolve(method.paper, method.official, entry, arguments.method)
     everyone = method.segments and not method.translates and not settings.patience  # as nnU-Net, which watches nobody
     fraction, held_out = settings.patient_fraction, arguments.held_out
-    slices = Slices(arguments.slices, arguments.modalities, fraction, arguments.seed, everyone, held_out)
+    which = {"watched_train": everyone, "held_out": held_out, "labelled": settings.reads_target}
+    slices = Slices(arguments.slices, arguments.modalities, fraction, arguments.seed, **which)
     pretrained = {network: Path(path) for network, _, path in (text.partition("=") for text in arguments.pretrained)}
     train(slices, arguments.method, settings, arguments.seed, arguments.output, pretrained, arguments.resume)
 

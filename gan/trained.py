@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,14 +31,13 @@ class Trained:
     """
 
     def __init__(self, path: Path) -> None:
-        """Load `model.pt` or a checkpoint.
+        """Load `model.pt`, a checkpoint, or the weights of a bundle.
 
         Raises:
             InputError: the file is missing, broken or of another kind.
         """
-        state = checkpoint.load(path)
+        self.config, weights = checkpoint.load_weights(path)
         try:
-            self.config: dict[str, Any] = state["config"]
             self.modalities: list[str] = self.config["modalities"]
             self.image_size: int = self.config["image_size"]
             self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -49,7 +47,7 @@ class Trained:
                     len(self.modalities), self.image_size, replace(kind.paper, **self.config["settings"])
                 )
                 model = AveragedModel(self.method.model)
-            model.load_state_dict(state["averaged"], assign=True)
+            model.load_state_dict(weights, assign=True)
         except (KeyError, TypeError, RuntimeError) as error:
             raise InputError(path, OTHER, "one that this version trained") from error
         self._model = model.module.to(self.device).eval()

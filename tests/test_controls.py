@@ -33,7 +33,7 @@ def project(tmp_path_factory):
 def test_every_row_scores_every_patient_once(project):
     scores = pd.read_csv(project / "scores" / "segmentation.csv")
     everyone = sorted(pd.read_csv(project / "scans.csv")["patient"].unique())
-    for _, own in scores.groupby(["method", "modality"]):
+    for _, own in scores.groupby(["method", "modality", "structure"]):
         assert sorted(own["patient"]) == everyone
     assert set(scores["method"]) == {*FULL, "single@labels50"}
     table = pd.read_csv(project / "tables" / "segmentation.csv")

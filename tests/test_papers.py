@@ -104,7 +104,7 @@ PAPERS = {
         nnunet=3 * 5,
         segmented={"csgan": 3, "remic": 3},  # section 3.1, baseline methods
         steps={
-            "prepare": {"--target": "liver"},
+            "prepare": {"--target": "liver", "--segment": "liver"},
             "slices": {"--image-size": "256", "preset": "paper"},
             "nnunet_preprocess": {"--configuration": "3d_fullres"},
             "nnunet_train": {"--epochs": None, "--iterations": None},  # nnU-Net's own
@@ -126,7 +126,7 @@ PAPERS = {
         rows={"single", "oracle", "pix2pix-seed0", "mgan-seed0", "tc_mgan-seed0", "tc_mgan_bw-seed0"},  # Table 2
         nnunet=4,
         steps={  # section 3.1
-            "prepare": {"--target": "whole_tumour"},
+            "prepare": {"--target": "whole_tumour", "--segment": "whole_tumour"},
             "slices": {"--image-size": "128", "mr_percentiles": [0, 100]},
             "nnunet_preprocess": {"--configuration": "2d"},
             "nnunet_train": {"--epochs": "30", "--iterations": None, "--fold": "all"},
@@ -153,7 +153,7 @@ PAPERS = {
         nnunet=2,
         segmented={"csgan": 2, "csgan-without-shape": 2},
         steps={
-            "prepare": {"--target": "liver"},
+            "prepare": {"--target": "liver", "--segment": "liver"},
             "slices": {"--image-size": "128", "preset": "default"},
             "nnunet_preprocess": {"--configuration": "3d_fullres"},
             "nnunet_train": {"--epochs": None, "--iterations": None, "--fold": "all"},
@@ -177,7 +177,7 @@ PAPERS = {
         },
         nnunet=5 * 2,
         steps={  # section 2.1; section 3.2: 100,000 batches, which nnU-Net takes as epochs of 250
-            "prepare": {"--target": "liver", "n4": True, "ct_field_of_view_mm": 320},
+            "prepare": {"--target": "liver", "--segment": "liver", "n4": True, "ct_field_of_view_mm": 320},
             "slices": {"--image-size": "256"},
             "nnunet_preprocess": {"--configuration": "2d"},
             "nnunet_train": {"--epochs": "400", "--iterations": None, "--fold": "all"},

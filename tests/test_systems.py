@@ -81,17 +81,17 @@ def test_what_a_method_starts_from_is_trained_by_a_rule_of_its_own(project):
 
 
 @pytest.mark.parametrize(
-    ("folder", "method"),
+    ("folder", "method", "structures"),
     [
-        *((f"segmenters/{name}/t1/single", name) for name in SEGMENTERS),
-        ("segmenters/segan/t1/stargan-seed0", "stargan-segan"),
-        ("nnunet/t2/cyclegan-cases-seed0", "ada"),
+        *((f"segmenters/{name}/t1/single", name, ["whole_tumour"]) for name in SEGMENTERS),
+        ("segmenters/segan/t1/stargan-seed0", "stargan-segan", ["whole_tumour"]),
+        ("nnunet/t2/cyclegan-cases-seed0", "ada", ["whole_tumour", "tumour_core", "enhancing_tumour"]),
     ],
 )
-def test_scores_of_a_row(project, folder, method):
+def test_scores_of_a_row(project, folder, method, structures):
     scores = pd.read_csv(project / RESULTS / folder / "seed0/scores.csv")
     assert set(scores["method"]) == {method}
-    assert len(scores) == 2
+    assert scores["structure"].value_counts().to_dict() == dict.fromkeys(structures, 2)
 
 
 def test_the_audit_misses_the_gathered_scores_alone(project):

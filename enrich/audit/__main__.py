@@ -15,6 +15,7 @@ from pathlib import Path
 from enrich.audit.channels import cases_made_as_configured, channels_made_as_configured
 from enrich.audit.check import Check
 from enrich.audit.datasets import datasets_of_training_patients
+from enrich.audit.filled import channels_filled_as_configured, dropped_scans_unseen
 from enrich.audit.patients import as_configured, every_patient_tests_once, one_person_one_set, scans_as_recorded
 from enrich.audit.scored import every_test_case_scored_once
 from enrich.audit.segmenters import no_test_patient_trains
@@ -32,6 +33,8 @@ CHECKS: tuple[Callable[[Study], Check], ...] = (
     caches_without_tests,
     no_test_patient_translates,
     channels_made_as_configured,
+    channels_filled_as_configured,
+    dropped_scans_unseen,
     cases_made_as_configured,
     datasets_of_training_patients,
     no_test_patient_trains,

@@ -14,9 +14,10 @@ from enrich.audit import records
 from enrich.audit.check import Check
 from enrich.audit.records import read_json
 from enrich.audit.study import Split, Study, examine
+from enrich.config import PRECOMPUTED, method_of
 from enrich.crossfit import ALL, FOLD, MEAN
 
-FIT = ("fit",)
+FIT_COLUMN = ("fit",)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def channels_made_as_configured(study: Study) -> Check:
         "Every synthetic image is the one that was indexed and lies beside a record of the models that made it; "
         "these are models on disk of its method, seed and fit, the fit is what the config and the folds say, and "
         "with crossfit, as for whoever does not train the GAN, none of them was trained on the patient whom it "
-        "translated. In the controls it is the source again, the real scan of the target, or an empty volume."
+        "translated. In the controls it is the source again, the real scan of the target, or an empty volume. Of what "
+        "was precomputed elsewhere it is not known who was seen, and nothing is claimed."
     )
     check = Check("synthetic channels", claim, study.files)
     for path in study.results.controls:
@@ -63,7 +65,7 @@ def channels_made_as_configured(study: Study) -> Check:
 
 def _require_index(check: Check, study: Study, split: Split, path: Path) -> None:
     origin = origin_of(path)
-    rows = index.read(path, index.SYNTHETIC if origin.seed is None else index.SYNTHETIC + FIT)
+    rows = index.read(path, index.SYNTHETIC if origin.seed is None else index.SYNTHETIC + FIT_COLUMN)
     study.files.prefetch([path, *(path.parent / image for image in rows["image"])])
     for row in rows.to_dict("records"):
         with check.reading():
@@ -90,6 +92,10 @@ def _require_channel(check: Check, study: Study, split: Split, origin: Origin, r
     study.files.sha256(sidecar)
     same = facts["source_sha256"] == study.image_sha256[scan]
     check.require(same, sidecar, f"another source of {patient}", f"as {study.scans_csv}")
+    if method_of(origin.name, study.config["methods"][origin.name]) == PRECOMPUTED:
+        elsewhere = row["fit"] == PRECOMPUTED and not facts["models_sha256"]
+        check.require(elsewhere, sidecar, "models of this run", "none, since it was made elsewhere")
+        return
     made = Made(patient, row["fit"], facts["models_sha256"], fit_of(study, split, patient, origin.test))
     require_models(check, study, split, sidecar, origin.name, origin.seed, made)
 
@@ -103,8 +109,10 @@ def _require_control(check: Check, study: Study, path: Path) -> None:
             check.require(empty, path.parent / image, "a voxel that is not 0", "an empty volume")
         return
     of = {"copy": "source", "oracle": "target"}[kind]
+    dropped = study.dropped[["case", "modality", "image_sha256"]].itertuples(index=False)
+    known = study.image_sha256 | {(case, modality): digest for case, modality, digest in dropped}
     for case, modality, digest in rows[["case", of, "sha256"]].itertuples(index=False):
-        same = digest == study.image_sha256.get((case, modality))
+        same = digest == known.get((case, modality))
         check.require(same, path, f"another image than {case}'s {modality}", f"that of {study.scans_csv}")
 
 
@@ -179,7 +187,7 @@ def cases_made_as_configured(study: Study) -> Check:
 
 def _require_cases(check: Check, study: Study, split: Split, path: Path) -> None:
     name, seed = path.parents[2].name, int(path.parent.name.removeprefix("seed"))
-    rows, record = index.read(path, index.CASES + FIT), path.with_name("cases.json")
+    rows, record = index.read(path, index.CASES + FIT_COLUMN), path.with_name("cases.json")
     models = read_json(record, records.CASES)["models_sha256"]
     study.files.prefetch([path, record, *(path.parent / image for image in rows["image"])])
     for row in rows.to_dict("records"):

@@ -12,6 +12,7 @@ from enrich.audit.records import read_json
 from enrich.audit.shares import SHARES, cases_within, shares_percent
 from enrich.audit.study import Known, Split, Study, examine, listed
 from enrich.nnunet.dataset import FILE_ENDING
+from enrich.rows import index_of, together
 from gan.errors import InputError
 
 CHANNELS = re.compile(
@@ -41,14 +42,14 @@ def added_to(folder: Path, study: Study, split: Split) -> Added:
     found = CHANNELS.fullmatch(SHARES.sub("", folder.name))
     if found is None:
         raise InputError(folder, f"the channels {folder.name}", "those of a row of the table")
-    if found["plain"]:
-        return Added(None, None)
-    if found["control"]:
-        return Added("synthetic", study.folder / "synthetic" / found["control"] / "index.csv")
     if found["cases"]:
         made = split.folder / "cases" / found["name"] / folder.parent.name
         return Added("cases", made / f"seed{found['seed']}" / "index.csv")
-    return Added("synthetic", split.folder / "synthetic" / found["name"] / f"seed{found['seed']}" / "index.csv")
+    below = index_of(study.config, folder.name)
+    if below is None:
+        return Added(None, None)
+    shared = found["control"] and below.startswith("synthetic/")
+    return Added("synthetic", (study if shared else split).folder / below)
 
 
 def require_provenance(
@@ -88,10 +89,9 @@ def _require_dataset(check: Check, study: Study, split: Split, path: Path) -> No
     study.files.prefetch(path.parent / image for case in content["dataset"].values() for image in case["images"])
     owner: dict[str, str] = {}
     for name, case in content["dataset"].items():
-        first, *others = [path.parent / image for image in case["images"]]
-        real = study.real if channels else study.real | further
-        images = [(first, real), *((image, further) for image in others), (path.parent / case["label"], study.real)]
-        patients = _owners(check, path, name, images)
+        paths = [path.parent / image for image in case["images"]]
+        may = _may_be(paths, study, further, added)
+        patients = _owners(check, path, name, [*may, (path.parent / case["label"], study.real)])
         found = f"case {name} of {listed(patients) if patients else 'nobody'}"
         check.require(len(patients) == 1, path, found, "images and label of one patient")
         tests = patients & set(split.who.test)
@@ -102,10 +102,18 @@ def _require_dataset(check: Check, study: Study, split: Split, path: Path) -> No
     for name in content["test_cases"]:
         count = len(content["channel_names"])
         paths = [path.parent / "imagesTs" / f"{name}_{number:04d}{FILE_ENDING}" for number in range(count)]
-        patients = _owners(check, path, name, [(paths[0], study.real), *((image, further) for image in paths[1:])])
+        patients = _owners(check, path, name, _may_be(paths, study, further, added))
         found = f"case {name} of {listed(patients) if patients else 'nobody'} to predict"
         check.require(len(patients) == 1 and patients <= set(split.who.test), path, found, "one test patient")
     _require_folds(check, path.with_name("splits_final.json"), owner)
+
+
+def _may_be(paths: list[Path], study: Study, further: Known, added: Added) -> list[tuple[Path, Known]]:
+    """Return the images of a case, each with those that it may be: a scan first, or all that the index names."""
+    if added.kind == "synthetic" and together(study.config):
+        return [(path, further) for path in paths]
+    first = study.real | further if added.kind == "cases" else study.real
+    return [(path, further if number else first) for number, path in enumerate(paths)]
 
 
 def _owners(check: Check, dataset: Path, name: str, images: Iterable[tuple[Path, Known]]) -> set[str]:
@@ -126,7 +134,8 @@ def _require_share(
 ) -> None:
     """Require that a data set's cases, each of its `owner`, are those of the share in the name of its folder."""
     folder, further = path.parents[2], added.index if added.kind == "cases" else None
-    wanted, (labels, synthetic) = cases_within(study, split, folder, further), shares_percent(folder.name)
+    filled = added.index if added.kind == "synthetic" else None
+    wanted, (labels, synthetic) = cases_within(study, split, folder, further, filled), shares_percent(folder.name)
     expected = f"the cases of {labels} % of the patients who train"
     if further is not None:
         expected += f" and of {synthetic} % of {further}"

@@ -37,6 +37,10 @@ CONFIG = keys(
     crossfit=NUMBER,
     crossfit_test=TEXT,
     gan_patients=TEXT,
+    target=NAMES,
+    missing=ANY,
+    segmentation=TEXT,
+    transfer_from=NAMES,
     outer_folds=NUMBER,
     methods=_each(keys()),
     controls=NAMES,
@@ -50,6 +54,7 @@ SPLITS = keys(**dict.fromkeys(("train", "watch", "test", "unlabelled", "gan"), N
 }
 CACHE = keys(sha256=_each(TEXT), provenance=_each(TEXT))
 SIDECAR = keys(source_sha256=TEXT, models_sha256=NAMES)
+FILLED = keys(scans_sha256=TEXT, synthetic_sha256=TEXT)
 CASES = keys(models_sha256=_each(NAMES))
 DATASET = keys(
     provenance=_each(TEXT),

@@ -12,13 +12,14 @@ from enrich.config import Config, facts, method_of
 from enrich.controls import KINDS as FILLED
 from enrich.crossfit import ALL, FOLD, MEAN
 from enrich.nnunet.plans import model_folder
-from enrich.rows import NNUNET, data_set, folder_for_tests, rows
+from enrich.rows import NNUNET, data_set, folder_for_tests, index_of, rows
 from gan.scope import Scope
 
 EVERYWHERE = (
     ("slices", "slices/slices.json"),
     ("models", "gan/**/model.pt"),
     ("synthetic", "synthetic/**/index.csv"),
+    ("filled", "filled/**/index.csv"),
     ("cases", "cases/**/index.csv"),
     ("datasets", "nnunet/*/*/raw/*/dataset.json"),
     ("checkpoints", "nnunet/*/*/seed*/results/*/*/fold_*/checkpoint_final.pth"),
@@ -105,9 +106,10 @@ def _of_translators(config: Config) -> Iterator[tuple[str, str]]:
     about = {name: facts(method_of(name, entry)) for name, entry in config["methods"].items()}
     translators = {name: found for name, found in about.items() if found.get("translates", True)}
     for (name, found), seed in product(translators.items(), config["seeds"]):
-        yield "slices", "slices/slices.json"
         networks = ["", *(f"{network}/" for network in found.get("pretrained", {}))]
-        trainings = Scope(found["scope"]).trainings(config["modalities"])
+        trainings = Scope(found["scope"]).trainings(config["modalities"]) if "scope" in found else {}
+        if trainings:
+            yield "slices", "slices/slices.json"
         for training, fit, network in product(trainings, fits, networks):
             yield "models", f"gan/{name}/{training}/seed{seed}/{fit}{network}model.pt"
         for test in tests:
@@ -132,6 +134,8 @@ def _of_rows(config: Config) -> Iterator[tuple[str, str]]:
     for row, modality, seed in product(rows(config), config["modalities"], config["seeds"]):
         channels, folder = row.channels(seed), row.folder(modality, seed)
         yield "segmentation", f"{folder}/scores.csv"
+        if (added := index_of(config, channels)) and added.startswith("filled/"):
+            yield "filled", added
         if row.use == "cases":
             yield "cases", f"cases/{row.translator}/{modality}/seed{seed}/index.csv"
         if row.segmenter != NNUNET:
@@ -139,7 +143,8 @@ def _of_rows(config: Config) -> Iterator[tuple[str, str]]:
             yield "enriched", f"enriched/{modality}/{channels}/slices.json"
             continue
         for name in (channels, replace(row, name="single", translator=None).channels(seed)):
-            data = f"nnunet/{data_set(modality, name)}"
+            data = f"nnunet/{data_set(config, modality, name)}"
             yield "datasets", f"{data}/raw/*/dataset.json"
+            yield "datasets", f"nnunet/{modality}/{name}/raw/*/dataset.json"
             for fold in nnunet["folds"]:
                 yield "checkpoints", f"{data}/seed{seed}/results/*/{model}/fold_{fold}/checkpoint_final.pth"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from enrich import index
+from enrich import index, structures
 from enrich.audit import records
 from enrich.audit.check import Check
 from enrich.audit.datasets import added_to
@@ -17,6 +17,7 @@ from enrich.audit.study import Split, Study, examine
 from enrich.columns import TABLES
 from enrich.crossfit import ALL
 from enrich.gather import read_scores
+from enrich.rows import NNUNET
 from enrich.rows import rows as rows_of
 from gan.errors import InputError
 
@@ -47,10 +48,12 @@ def _require_scores(check: Check, study: Study, split: Split, path: Path) -> pd.
     study.files.prefetch([predictions, *(predictions.parent / image for image in predicted["image"])])
     for image, digest in zip(predicted["image"], predicted["sha256"], strict=True):
         check.require_file(predictions.parent / image, digest, predictions)
-    for where, cases in ((predictions, predicted["case"]), (path, scores["case"])):
+    listed = [(predictions, "", predicted["case"])]
+    listed += [(path, f"{structure} of ", own["case"]) for structure, own in scores.groupby("structure")]
+    for where, what, cases in listed:
         times = Counter(cases)
         for case in sorted({*times, *expected}):
-            name = f"case {case} of patient {study.patient_of.get((case, modality), 'unknown')}"
+            name = f"{what}case {case} of patient {study.patient_of.get((case, modality), 'unknown')}"
             check.require(case in expected, where, name, f"labelled {modality} scans of test patients only")
             check.require(times[case] == 1, where, f"{name} {times[case]} times", "once")
     for case, patient in zip(scores["case"], scores["patient"], strict=True):
@@ -78,7 +81,7 @@ def _makers(study: Study, split: Split, place: tuple[str, str, str, str]) -> tup
     segmenter, modality, channels, seed = place
     if segmenter == "nnunet":
         folds = [str(fold) for fold in study.config["nnunet"]["folds"]]
-        trained = trained_folds(split, modality, channels, seed)
+        trained = trained_folds(study, split, modality, channels, seed)
         if missing := [fold for fold in folds if fold not in trained]:
             found = f"no checkpoint of fold {', '.join(missing)} for {modality} {channels} {seed}"
             raise InputError(split.folder / "nnunet", found, "the networks that predicted")
@@ -160,11 +163,19 @@ def _require_complete(check: Check, study: Study, gathered: pd.DataFrame) -> Non
         modality: {case for split in study.splits for case in study.labelled_tests(split, modality)}
         for modality in modalities
     }
+    known = structures.read(study.scans_csv).of
+    by_nnunet = {row.name for row in rows_of(study.config) if row.segmenter == NNUNET}
     for method, rows in gathered.groupby("method"):
-        groups = dict(list(rows.groupby(["modality", "seed"])))
-        names = {(modality, seed) for modality in modalities for seed in seeds}
-        check.require(groups.keys() == names, path, f"modalities and seeds {sorted(groups)} of {method}", sorted(names))
-        for (modality, seed), scored in groups.items():
+        groups = dict(list(rows.groupby(["structure", "modality", "seed"])))
+        names = {
+            (structure, modality, seed)
+            for modality in modalities
+            for structure in (known[modality] if method in by_nnunet else study.config["target"])
+            for seed in seeds
+        }
+        found = f"structures, modalities and seeds {sorted(groups)} of {method}"
+        check.require(groups.keys() == names, path, found, sorted(names))
+        for (_, modality, seed), scored in groups.items():
             cases = expected.get(modality, set())
             times = Counter(scored["case"])
             for case in sorted({*times, *cases}):

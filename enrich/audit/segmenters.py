@@ -1,23 +1,16 @@
 """Whom the segmenters were trained on: from each checkpoint, hash by hash, to the dataset."""
 
-import pickle
 import re
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
 
 from enrich.audit import records
 from enrich.audit.check import Check
 from enrich.audit.records import read_json
 from enrich.audit.study import Split, Study, examine, listed, training_of
 from enrich.audit.translators import require_slices
+from enrich.nnunet.weights import read_checkpoint
 from enrich.rows import data_set
-from gan.errors import InputError
-
-SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are unpickled by
-NUMPY: list[Any] = [np.dtype, SCALAR, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8"))]
 
 
 def no_test_patient_trains(study: Study) -> Check:
@@ -88,12 +81,7 @@ def read_arguments(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is broken, or of another kind.
     """
-    expected = "a checkpoint of enrich.nnunet.train"
-    try:
-        with torch.serialization.safe_globals(NUMPY):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise InputError(path, f"something unreadable ({type(error).__name__})", expected) from error
+    content = read_checkpoint(path)
     records.require(content, records.keys(init_args=records.NNUNET_TRAINING), path)
     arguments: dict[str, Any] = content["init_args"]
     return arguments
@@ -113,8 +101,8 @@ def _require_segmenter(check: Check, study: Study, split: Split, path: Path) -> 
     require_slices(check, path, config, split.folder / "enriched" / modality / channels)
 
 
-def trained_folds(split: Split, modality: str, channels: str, seed: str) -> dict[str, Path]:
-    """Return nnU-Net's checkpoints of some channels of a modality by fold; those of `pooled` of all modalities."""
-    place = split.folder / "nnunet" / data_set(modality, channels) / seed
+def trained_folds(study: Study, split: Split, modality: str, channels: str, seed: str) -> dict[str, Path]:
+    """Return nnU-Net's checkpoints by fold that segment a modality by some channels."""
+    place = split.folder / "nnunet" / data_set(study.config, modality, channels) / seed
     found = [path for path in split.found["checkpoints"] if path.parents[4] == place]
     return {path.parent.name.removeprefix("fold_"): path for path in found}

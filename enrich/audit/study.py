@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pandas as pd
 import yaml
 
-from enrich import index
+from enrich import index, missing
 from enrich.audit import records
 from enrich.audit.check import Check, Files
 from enrich.audit.records import read_json
@@ -139,7 +140,7 @@ class Study:
         self.config_path, self.scans_csv = folder / "config.yaml", folder / "scans.csv"
         if not self.config_path.is_file():
             raise InputError(self.config_path, "no such file", "the config that made the results")
-        self.config = _read_config(self.config_path)
+        self.config = read_config(self.config_path)
         self.results = Results(folder, self.config, self.files)
         self.scans = index.read(self.scans_csv, index.SCANS)
         self.files.prefetch([self.config_path, self.scans_csv])
@@ -167,6 +168,21 @@ class Study:
         """The SHA-256 of each case's image of a modality."""
         names = zip(self.scans["case"], self.scans["modality"], strict=True)
         return dict(zip(names, self.scans["image_sha256"], strict=True))
+
+    @property
+    def dropped_csv(self) -> Path:
+        """Index of the scans that were dropped."""
+        return self.folder / missing.DROPPED
+
+    @cached_property
+    def dropped(self) -> pd.DataFrame:
+        """The scans that were dropped; none, if the config drops none.
+
+        Raises:
+            InputError: no such index, though it does.
+        """
+        simulated = (self.config["missing"] or {}).get("simulate")
+        return index.read(self.dropped_csv, index.SCANS) if simulated else self.scans[:0]
 
     @cached_property
     def real(self) -> Known:
@@ -204,7 +220,7 @@ class Study:
         return self._tests[split.folder, modality]
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
     """Read `config.yaml`.
 
     Raises:
@@ -212,7 +228,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     """
     try:
         config: dict[str, Any] = yaml.safe_load(path.read_text())
-    except (ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(path, "no readable file", "YAML") from error
     records.require(config, records.CONFIG, path)
     for name, entry in config["methods"].items():

@@ -54,7 +54,7 @@ def _fit(study: Study, split: Split, patient: str, test: Sequence[str]) -> str:
 def _require_segmented(check: Check, study: Study, split: Split, path: Path) -> None:
     rows = index.read(path, index.SEGMENTED)
     name, seed, test = _place(split, path.parents[1])
-    folds = trained_folds(split, path.parent.name, "single", seed)
+    folds = trained_folds(study, split, path.parent.name, "single", seed)
     networks = [folds[str(fold)] for fold in study.config["nnunet"]["folds"] if str(fold) in folds]
     made = [split.folder / "synthetic" / name / folder_for_tests(study.config, seed, fit) / "index.csv" for fit in test]
     require_made_by(check, study, path, networks, made)

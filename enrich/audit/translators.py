@@ -12,6 +12,7 @@ from enrich.audit.datasets import Added, added_to, require_provenance
 from enrich.audit.records import read_json
 from enrich.audit.study import Model, Split, Study, examine, listed
 from enrich.crossfit import ALL
+from enrich.rows import labels_used
 from gan.batch import FILES
 from gan.errors import InputError
 
@@ -35,7 +36,7 @@ def _require_cache(check: Check, study: Study, split: Split, path: Path) -> None
     for name in (name for name in FILES if name != path.name):
         check.require_file(folder / name, content["sha256"].get(name), path)
     translates = path in split.found["slices"]
-    everyone = {*who.translated_from, *who.watch} if translates else split.segmentation
+    everyone = {*who.translated_from, *who.watch, *who.unlabelled} if translates else split.segmentation
     _require_known(check, study, folder / "index.csv", everyone, who.watch)
     added = Added(None, None) if translates else added_to(folder, study, split)
     require_provenance(check, study, split, path, added, content["provenance"])
@@ -75,11 +76,11 @@ def no_test_patient_translates(study: Study) -> Check:
         with check.reading():
             for model in split.models.values():
                 with check.reading():
-                    _require_clean(check, split, model)
+                    _require_clean(check, study, split, model)
     return check
 
 
-def _require_clean(check: Check, split: Split, model: Model) -> None:
+def _require_clean(check: Check, study: Study, split: Split, model: Model) -> None:
     who, path, seen = split.who, model.path, split.seen(model)
     held_out: list[str] = []
     if model.fit != ALL:
@@ -87,7 +88,9 @@ def _require_clean(check: Check, split: Split, model: Model) -> None:
         if not check.require(number < len(who.folds), path, model.fit, f"one of the {len(who.folds)} of {split.path}"):
             return
         held_out = who.folds[number]
-    tests, others = seen & set(who.test), seen - set(who.test) - set(who.translated_from)
+    labels = labels_used(model.name, study.config)
+    may = {*who.translated_from, *(who.unlabelled if labels == "none" else ())}
+    tests, others = seen & set(who.test), seen - set(who.test) - may
     check.require(bool(seen), path, "no patient", "those who trained it")
     check.require(not tests, path, f"test {listed(tests)} in its training", "none")
     check.require(not others, path, f"{listed(others)} in its training", "only patients who train the GAN")

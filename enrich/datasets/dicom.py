@@ -39,6 +39,18 @@ class Slice:
     position_mm: NDArray[np.float64]
 
 
+def files_of(folder: Path) -> list[Path]:
+    """Return the files of a folder that holds one series.
+
+    Raises:
+        InputError: an empty folder.
+    """
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    if not files:
+        raise InputError(folder, "no file", "those of one DICOM series")
+    return files
+
+
 def read_header(path: Path) -> pydicom.Dataset:
     """Read all but the pixels.
 

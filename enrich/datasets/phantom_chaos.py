@@ -194,7 +194,8 @@ def _write_slice(
     data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID
     data.StudyInstanceUID = generate_uid(entropy_srcs=[*identity, "study"])
     data.SeriesInstanceUID = generate_uid(entropy_srcs=identity)
-    data.PatientName, data.PatientID = "PHANTOM", series.split()[0]
+    data.FrameOfReferenceUID = generate_uid(entropy_srcs=[*identity, "frame"])
+    data.PatientName, data.PatientID = "PHANTOM^", series.split()[0]
     data.InstanceNumber = index + 1
     x, y, z = grid.origin_mm
     data.ImagePositionPatient = [round(value, 6) for value in (x, y, z + index * grid.spacing_mm[2])]

@@ -3,7 +3,8 @@
     case,modality,image,label,patient
     a1,flair,a/flair.nii.gz,a/truth.nii.gz,a
 
-Paths are relative to the CSV. An empty label is a scan without one. Cases of one patient are split together.
+Paths are relative to the CSV. An image is a file, or a folder with one DICOM series. An empty label is a scan without
+one. Cases of one patient are split together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from enrich import volume
+from enrich.datasets import dicom
 from enrich.scan import Scan
 from enrich.volume import Volume
 from gan.errors import InputError
@@ -31,29 +33,53 @@ def scans(folder: Path, structures: Mapping[str, Sequence[int]]) -> Iterator[Sca
         InputError: no such table, an empty field or a file that is not there; names the row's case.
     """
     path = folder / "scans.csv" if folder.is_dir() else folder
+    yield from scans_of(read_rows(path), path.parent, structures)
+
+
+def scans_of(rows: pd.DataFrame, home: Path, structures: Mapping[str, Sequence[int]]) -> Iterator[Scan]:
+    """Yield every row of a table whose paths are relative to `home`; errors and structures as of `scans`."""
     known = {name: tuple(values) for name, values in structures.items()}
-    for row in _read_rows(path).to_dict("records"):
-        files = {name: path.parent / row[name] for name in ("image", "label") if row[name]}
+    for row in rows.to_dict("records"):
+        files = {name: home / row[name] for name in ("image", "label") if row[name]}
         for name in ("case", "patient", "modality", "image"):
             if not row[name]:
-                raise InputError(path, f"no {name} of case {row['case'] or '(none)'}", "one in every row")
+                raise InputError(home, f"no {name} of case {row['case'] or '(none)'}", "one in every row")
         for name, file in files.items():
-            if not file.is_file():
-                raise InputError(file, "no such file", f"the {name} of case {row['case']} in {path}")
+            if not file.exists():
+                raise InputError(file, "no such file", f"the {name} of case {row['case']}")
         voxels = partial(_read, files["image"], files.get("label"))
         yield Scan(row["case"], row["patient"], row["modality"], files["image"], known, voxels)
 
 
-def _read_rows(path: Path) -> pd.DataFrame:
-    expected = f"a CSV with the columns {', '.join(COLUMNS)} and perhaps patient"
+def read_rows(path: Path, label: bool = True) -> pd.DataFrame:
+    """Read a table; where `label` is false, the column of that name may lack.
+
+    Raises:
+        InputError: no such table.
+    """
+    needed = [name for name in COLUMNS if label or name != "label"]
+    expected = f"a CSV with the columns {', '.join(needed)} and perhaps patient"
     try:
         rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise InputError(path, "no readable file", expected) from error
-    if not set(COLUMNS) <= set(rows.columns) <= {*COLUMNS, "patient"}:
+    if not set(needed) <= set(rows.columns) <= {*COLUMNS, "patient"}:
         raise InputError(path, f"the columns {', '.join(rows.columns)}", expected)
+    rows = rows if "label" in rows else rows.assign(label="")
     return rows if "patient" in rows else rows.assign(patient=rows["case"])
 
 
 def _read(path: Path, label: Path | None) -> tuple[Volume, Volume | None]:
-    return volume.read(path), None if label is None else volume.read(label)
+    return read_image(path), None if label is None else volume.read(label)
+
+
+def read_image(path: Path) -> Volume:
+    """Read an image file, or the DICOM series that a folder holds.
+
+    Raises:
+        InputError: an unreadable file, or a folder without a series, or with several.
+    """
+    if not path.is_dir():
+        return volume.read(path)
+    image, _ = dicom.stack([dicom.read_slice(file) for file in dicom.files_of(path)])
+    return image

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from enrich.figures.style import save
-from enrich.gather import per_patient, read_scores, require_scores
+from enrich.gather import of_structure, per_patient, read_scores, require_scores
 from enrich.modality import title
 from enrich.rows import CONTROLS
 from enrich.tables.metrics import METRIC
@@ -67,12 +67,14 @@ def main() -> None:
     """Write the figure."""
     parser = argparse.ArgumentParser(prog="python -m enrich.figures.segmentation", description=__doc__)
     parser.add_argument("--scores", type=Path, required=True)
+    parser.add_argument("--structure", required=True)
     parser.add_argument("--modalities", nargs="+", required=True, help="rows of panels, in order")
     parser.add_argument("--methods", nargs="+", required=True, help="boxes of a panel, in order")
     parser.add_argument("--titles-json", type=json.loads, default={}, help='{"targan": "TarGAN"}')
     parser.add_argument("--output", type=Path, required=True, help="PNG")
     arguments = parser.parse_args()
-    figure = draw(read_scores(arguments.scores), arguments.modalities, arguments.methods, arguments.titles_json)
+    scores = of_structure(read_scores(arguments.scores), arguments.structure)
+    figure = draw(scores, arguments.modalities, arguments.methods, arguments.titles_json)
     save(figure, arguments.output)
 
 

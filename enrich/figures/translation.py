@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from enrich import index, splits
+from enrich import index, splits, structures
 from enrich.arguments import named_path
 from enrich.axial import AXIAL, to_axial
 from enrich.figures.style import save
@@ -59,7 +59,7 @@ def pick_source(scans_csv: Path, test: list[str], modality: str, intensity: Inte
     image_path, label_path = (index.file_of(scans_csv, row[name], row[f"{name}_sha256"]) for name in ("image", "label"))
     image = read(image_path)
     axial, _ = to_axial(image, row, intensity, image_path)
-    target = reorient(read(label_path), AXIAL).array > 0
+    target = structures.read(scans_csv).target_of(modality, reorient(read(label_path), AXIAL).array)
     chosen = int(target.sum(axis=(1, 2)).argmax())
     x_mm, y_mm, _ = axial.spacing_mm
     grey = (axial.array[chosen] + 1) / 2

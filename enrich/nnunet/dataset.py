@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from enrich import index, splits, volume
+from enrich import index, splits, structures, volume
 from enrich.modality import title
+from enrich.scan import Structures as Values
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
@@ -31,25 +32,71 @@ class Case:
         patient: the person.
         images: the real channel, then the added ones.
         label: the label map, None for a scan without one.
+        content: SHA-256 of the images and the label map.
     """
 
     name: str
     patient: str
     images: list[Path]
     label: Path | None
+    content: tuple[str, ...] = ()
 
 
-def channel_names(modality: str, added: Sequence[str], kind: str) -> dict[str, str]:
+def channel_names(real: Sequence[str], added: Sequence[str], kind: str) -> dict[str, str]:
     """Return `channel_names` as nnU-Net reads them; an added channel of kind `real` has its modality's own name.
 
     Only a channel that is named exactly `CT` gets nnU-Net's CT normalization: a real CT. Every other one is z-scored.
     """
-    names = [title(modality), *(title(name) if kind == "real" else f"{kind} {title(name)}" for name in added)]
-    return {str(number): name for number, name in enumerate(names)}
+    others = [title(name) if kind == "real" else f"{kind} {title(name)}" for name in added]
+    return {str(number): name for number, name in enumerate([*map(title, real), *others])}
 
 
-def cases(scans: Path, modality: str, synthetic: Path | None, added: Sequence[str]) -> Iterator[Case]:
+def structures_of(known: structures.Structures, modalities: Sequence[str]) -> Values:
+    """Return the structures of a data set that takes label maps of these modalities, and their values.
+
+    Raises:
+        InputError: modalities whose label maps differ.
+    """
+    first = known.of[modalities[0]]
+    for other in modalities[1:]:
+        if known.of[other] != first:
+            names = f"{', '.join(first)} in {modalities[0]}, {', '.join(known.of[other])} in {other}"
+            expected = "those that every modality has, where one segmenter learns from the labels of all"
+            raise InputError("structures", names, expected)
+    return first
+
+
+def labels_of(values: Values) -> dict[str, object]:
+    """Return nnU-Net's `labels`: one value each, or regions, the encompassing before the inner, with their class order.
+
+    Raises:
+        InputError: regions that nnU-Net cannot tell apart.
+    """
+    background: dict[str, object] = {"background": 0}
+    if all(len(own) == 1 for own in values.values()) and len(set(values.values())) == len(values):
+        return {"labels": background | {name: own[0] for name, own in values.items()}}
+    order: list[int] = []
+    regions = sorted(values, key=lambda name: -len(values[name]))
+    for number, name in enumerate(regions):
+        inner = {value for other in regions[number + 1 :] for value in values[other]}
+        own = sorted(set(values[name]) - inner)
+        if len(own) != 1:
+            raise InputError("structures", name, f"a part of its own beside {', '.join(regions[number + 1 :])}")
+        order += own
+    return {"labels": background | {name: list(values[name]) for name in regions}, "regions_class_order": order}
+
+
+def cases(
+    scans: Path, modality: str, synthetic: Path | None, added: Sequence[str], first: bool = True
+) -> Iterator[Case]:
     """Yield every scan of a modality with its added channels, in the order of `scans.csv`.
+
+    Args:
+        scans: `scans.csv`.
+        modality: of the scans.
+        synthetic: index of the added channels; None for none.
+        added: their modalities.
+        first: the scan itself is the first channel; otherwise the added ones alone are the channels.
 
     Raises:
         InputError: a file is missing, is not the one that was indexed, or lies on another grid than the real channel.
@@ -61,24 +108,36 @@ def cases(scans: Path, modality: str, synthetic: Path | None, added: Sequence[st
         translations = dict(zip(names, zip(rows["image"], rows["sha256"], strict=True), strict=True))
     table = index.read(scans, index.SCANS)
     for row in table[table["modality"] == modality].to_dict("records"):
-        images = [index.file_of(scans, row["image"], row["image_sha256"])]
+        scan = index.file_of(scans, row["image"], row["image_sha256"])
+        images, content = ([scan], [row["image_sha256"]]) if first else ([], [])
         for target in added:
             name = (row["case"], modality, target)
             if synthetic is None or name not in translations:
                 raise InputError(synthetic or scans, f"no image of {row['case']} {modality} to {target}", "one")
             images.append(index.file_of(synthetic, *translations[name]))
+            content.append(translations[name][1])
         label = index.file_of(scans, row["label"], row["label_sha256"]) if row["label"] else None
-        grid = volume.read_grid(images[0])
-        for path in images[1:] if label is None else [*images[1:], label]:
+        grid = volume.read_grid(scan)
+        for path in images if label is None else [*images, label]:
             volume.require_same_grid(path, volume.read_grid(path), grid)
-        yield Case(row["case"], row["patient"], images, label)
+        yield Case(row["case"], row["patient"], images, label, (*content, row["label_sha256"]))
 
 
-def pooled(scans: Path, modalities: Sequence[str]) -> Iterator[Case]:
-    """Yield every scan of every modality as a case of one channel, named after both."""
+def pooled(scans: Path, modalities: Sequence[str], synthetic: Path | None, channels: Sequence[str]) -> Iterator[Case]:
+    """Yield every scan of some modalities as a case named after both, enriched ones of equal content once.
+
+    Args:
+        scans: `scans.csv`.
+        modalities: of the scans.
+        synthetic: index with every channel of every scan; None, the scan is the only one.
+        channels: all modalities, in the order of the channels.
+    """
+    known: set[tuple[str, ...]] = set()
     for modality in modalities:
-        for case in cases(scans, modality, None, []):
-            yield replace(case, name=f"{case.name}_{modality}")
+        for case in cases(scans, modality, synthetic, channels if synthetic else [], first=synthetic is None):
+            if synthetic is None or case.content not in known:
+                known.add(case.content)
+                yield replace(case, name=f"{case.name}_{modality}")
 
 
 def within_budget(training: Sequence[Case], fraction: float) -> list[Case]:
@@ -192,24 +251,24 @@ def main() -> None:
     parser.add_argument("--splits", type=Path, required=True, help="splits.json")
     parser.add_argument("--modality", required=True, help=f"modality of the real channel, or {POOLED}")
     parser.add_argument("--modalities", nargs="+", required=True, help="all modalities, in the order of the channels")
-    parser.add_argument("--target", required=True, help="name of the structure that label 1 is")
     enriched = parser.add_mutually_exclusive_group()  # of neither: the real channel alone
     enriched.add_argument("--synthetic", type=Path, help="index of synthetic images, as further channels")
     enriched.add_argument("--cases", type=Path, help="index of enrich.cases, as further training cases")
-    parser.add_argument(
-        "--kind", choices=["synthetic", "zero", "copied", "real"], default="synthetic", help="names the added channels"
-    )
+    parser.add_argument("--kind", default="synthetic", help="names the added channels; real: as their modalities")
+    parser.add_argument("--together", action="store_true", help="each channel in its modality's place, for one of all")
+    parser.add_argument("--labels-of", nargs="+", help=f"modalities whose labels train, of {POOLED}; all by default")
     parser.add_argument("--folds", nargs="+", choices=["all", *map(str, range(FOLDS))], default=["all"])
     parser.add_argument("--label-fraction", type=float, default=1.0, help="share of the training patients")
     parser.add_argument("--synthetic-fraction", type=float, default=1.0, help="share of the further training cases")
     parser.add_argument("--output", type=Path, required=True, help="…/raw/Dataset001_enriched/dataset.json")
     arguments = parser.parse_args()
     modality, modalities = arguments.modality, arguments.modalities
-    added = [name for name in modalities if name != modality] if arguments.synthetic else []
+    real = [] if arguments.together else [modality]
+    added = [name for name in modalities if name not in real] if arguments.synthetic else []
     if modality == POOLED:
-        everyone = list(pooled(arguments.scans, modalities))
+        everyone = list(pooled(arguments.scans, arguments.labels_of or modalities, arguments.synthetic, modalities))
     else:
-        everyone = list(cases(arguments.scans, modality, arguments.synthetic, added))
+        everyone = list(cases(arguments.scans, modality, arguments.synthetic, added, first=bool(real)))
     sets = splits.read(arguments.splits)
     patients = {*sets.train, *sets.watch}
     training = [case for case in everyone if case.label and case.patient in patients]
@@ -218,9 +277,10 @@ def main() -> None:
     chosen = within_budget(training, arguments.label_fraction)
     beyond = {case.patient for case in training} - {case.patient for case in chosen}
     further = further_cases(arguments.cases, modality, everyone, patients) if arguments.cases else []
+    labels_from = modalities if modality == POOLED or arguments.cases else [modality]
     header = {
-        "channel_names": channel_names(modality, added, arguments.kind),
-        "labels": {"background": 0, arguments.target: 1},
+        "channel_names": channel_names(real, added, arguments.kind),
+        **labels_of(structures_of(structures.read(arguments.scans), labels_from)),
         "provenance": {
             f"{name}_sha256": sha256(path)
             for name, path in vars(arguments).items()

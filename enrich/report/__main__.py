@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from enrich.arguments import named_path
-from enrich.gather import read_scores
+from enrich.gather import of_structure, read_scores
 from enrich.intensity import Intensity
 from enrich.modality import title
 from enrich.report.comparisons import summary, tables_of
@@ -37,7 +37,7 @@ def report(arguments: argparse.Namespace) -> str:
     everyone = rows(study.config)
     titles = {row.name: row.title for row in everyone}
     scores = read_scores(arguments.scores)
-    comparisons = compared.read(arguments.comparisons)
+    target, comparisons = of_structure(scores, study.structure), compared.read(arguments.comparisons)
     volumes = Volumes(
         arguments.scans,
         arguments.splits,
@@ -58,14 +58,14 @@ def report(arguments: argparse.Namespace) -> str:
             finding=summary(comparisons, titles),
             design=compared.describe(study, comparisons),
             power=power(comparisons, study.design.alpha),
-            distributions=distributions(scores, study.modalities, {row.name: row.title for row in study.rows}),
+            distributions=distributions(target, study.modalities, {row.name: row.title for row in study.rows}),
             figures={_words(path): data_uri(path) for path in arguments.figures},
             grid=grid(volumes, study.modalities, study.translators),
             slider=slider(
-                volumes, everyone, scores, study.config["seeds"][0], Bounds(study.config["report_megabytes"])
+                volumes, everyone, target, study.config["seeds"][0], Bounds(study.config["report_megabytes"])
             ),
             gan=gan_curves(_by_method(arguments.models, arguments.scans.parent, titles | study.translators)),
-            nnunet=nnunet_curves(_by_modality(arguments.predictions, arguments.scans.parent, titles)),
+            nnunet=nnunet_curves(_by_modality(arguments.predictions, arguments.scans.parent, titles), study.config),
             versions=versions(),
             commit=commit(),
             hashes=hashes([*read, *arguments.figures, arguments.audit]),

@@ -56,7 +56,7 @@ def reading(row: dict[Hashable, Any]) -> str:
 
 
 def _table(family: str, comparisons: pd.DataFrame, titles: Mapping[str, str], design: Design) -> Table:
-    columns = [Column(name) for name in ("Method", "Modality", "Metric", "Reading")]
+    columns = [Column(name) for name in ("Method", "Structure", "Modality", "Metric", "Reading")]
     columns += [
         Column(name, numeric=True)
         for name in ("Difference", "95 % interval", "Effect", "p", "p (Holm)", "Smallest p", "n", "Left out")
@@ -70,7 +70,7 @@ def _table(family: str, comparisons: pd.DataFrame, titles: Mapping[str, str], de
 def _cells(row: dict[Hashable, Any], titles: Mapping[str, str]) -> list[Cell]:
     metric, low, high = METRIC[row["metric"]], row["low"], row["high"]
     method, reference = (titles.get(row[key], row[key]) for key in ("method", "reference"))
-    texts = [method, title(row["modality"]), metric.name, reading(row)]
+    texts = [method, row["structure"].replace("_", " "), title(row["modality"]), metric.name, reading(row)]
     interval = Cell()
     if pd.notna(low) and pd.notna(high):
         interval = Cell(f"{signed(low, metric.decimals)} to {signed(high, metric.decimals)}", high - low)

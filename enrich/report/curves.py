@@ -11,6 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from enrich.config import Config
 from enrich.report.svg import DASHES, FAINT, SERIES, STYLE, inline
 from enrich.rows import data_set
 from gan.errors import InputError
@@ -70,13 +71,13 @@ def gan_curves(models: Mapping[str, Mapping[str, Path]]) -> list[Curves]:
     ]
 
 
-def nnunet_curves(predictions: Mapping[str, Mapping[str, Path]]) -> list[Curves]:
+def nnunet_curves(predictions: Mapping[str, Mapping[str, Path]], config: Config) -> list[Curves]:
     """Draw the training logs of the models that made predictions, by heading and label.
 
     The logs are nnU-Net's own text files, in the folder `results` beside that of the predictions.
     """
     return [
-        _curves(heading, {label: _read_nnunet(path) for label, path in paths.items()}, f"nnunet-{number}")
+        _curves(heading, {label: _read_nnunet(path, config) for label, path in paths.items()}, f"nnunet-{number}")
         for number, (heading, paths) in enumerate(predictions.items())
     ]
 
@@ -94,10 +95,10 @@ def _read_log(path: Path) -> pd.DataFrame:
     return pd.DataFrame({"step": table["round"], "quantity": quantity, "value": table["value"]})
 
 
-def _read_nnunet(predictions: Path) -> pd.DataFrame:
+def _read_nnunet(predictions: Path, config: Config) -> pd.DataFrame:
     """Read the mean over folds; an epoch that a resumed training repeats counts once, the last time."""
     nnunet, (modality, channels, seed) = predictions.parents[4], predictions.parts[-5:-2]
-    folder = nnunet / data_set(modality, channels) / seed / "results"
+    folder = nnunet / data_set(config, modality, channels) / seed / "results"
     rows = [
         (log.parent.name, *value)
         for log in sorted(folder.glob("*/*/fold_*/training_log_*.txt"))

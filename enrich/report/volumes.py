@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from enrich import index, splits, volume
+from enrich import index, splits, structures, volume
 from enrich.axial import AXIAL, to_axial
 from enrich.intensity import Intensity
 from enrich.rows import CONTROLS
@@ -69,7 +69,7 @@ class Volumes:
         """
         self.intensity = intensity
         self._scans_csv = scans
-        self._scans = index.read(scans, index.SCANS)
+        self._scans, self._structures = index.read(scans, index.SCANS), structures.read(scans)
         self._real = {(scans.parent / row["image"]).resolve(): row for _, row in self._scans.iterrows()}
         self._split_of = {patient: path.parent for path in splits_of_run for patient in splits.read(path).test}
         self._synthetic: dict[tuple[str, Path], tuple[Path, pd.DataFrame]] = {}
@@ -97,7 +97,7 @@ class Volumes:
         """Read a labelled test scan."""
         image, label = (index.file_of(self._scans_csv, row[name], row[f"{name}_sha256"]) for name in ("image", "label"))
         grid = volume.read(image)
-        reference = volume.reorient(volume.read(label), AXIAL).array > 0
+        reference = self._structures.target_of(row["modality"], volume.reorient(volume.read(label), AXIAL).array)
         return TestScan(row, self._split_of[row["patient"]], grid, self._grey(grid, row, image), reference)
 
     def truth(self, scan: TestScan, modality: str) -> Planes | None:
@@ -154,7 +154,7 @@ class Volumes:
         file = index.file_of(*found)
         mask = volume.read(file)
         volume.require_same_grid(file, mask, scan.grid)
-        return volume.reorient(mask, AXIAL).array > 0
+        return self._structures.target_of(scan.row["modality"], volume.reorient(mask, AXIAL).array)
 
     def _grey(self, scan: Volume, row: pd.Series[Any], path: Path) -> Volume:
         axial, _ = to_axial(scan, row, self.intensity, path)

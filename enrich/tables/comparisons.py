@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Hashable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from enrich.gather import read_scores
+from enrich.gather import of_structure, read_scores
 from enrich.modality import title
 from enrich.statistics import COLUMNS, EXPLORATORY, PRIMARY, Design, compare, power
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, read_numbers, write
@@ -24,7 +25,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         InputError: no such file, or another one.
     """
-    text = ("family", "metric", "modality", "method", "reference")
+    text = ("family", "structure", "metric", "modality", "method", "reference")
     return read_numbers(path, COLUMNS, text, ("difference", "low", "high", "effect", "p_holm"))
 
 
@@ -69,7 +70,7 @@ def layout(study: Study, comparisons: pd.DataFrame) -> list[Table]:
         rows = comparisons[comparisons["family"] == family].to_dict("records")
         corrected = ["p (Holm)"] if family == PRIMARY else []
         names = ["n", "Left out", "Difference [95 % interval]", "Effect", "p", *corrected, "Smallest p"]
-        columns = [Column(name, numeric=False) for name in ("Metric", "Modality", "Method", "Reference")]
+        columns = [Column(name, numeric=False) for name in ("Structure", "Metric", "Modality", "Method", "Reference")]
         if rows or family == PRIMARY:
             tables.append(
                 Table(
@@ -85,14 +86,20 @@ def layout(study: Study, comparisons: pd.DataFrame) -> list[Table]:
 
 def _row(row: dict[Hashable, Any], study: Study, marked: dict[tuple[str, str, str], str]) -> list[Cell]:
     metric, modality, method, reference = (str(row[key]) for key in ("metric", "modality", "method", "reference"))
-    mark = marked.get((metric, modality, method), "")
+    mark = marked.get((metric, modality, method), "") if row["significant"] else ""
     interval = f"{_signed(row['difference'])} [{_signed(row['low'])}, {_signed(row['high'])}]"
-    texts = [METRIC[metric].name, title(modality), study.titles[method], study.titles[reference]]
+    texts = [
+        row["structure"].replace("_", " "),
+        METRIC[metric].name,
+        title(modality),
+        study.titles[method],
+        study.titles[reference],
+    ]
     numbers = [str(row["n"]), str(row["left_out"]), interval, _signed(row["effect"]), p_text(row["p"])]
     if row["family"] == PRIMARY:
         numbers.append(p_text(row["p_holm"]))
     cells = [Cell(text) for text in [*texts, *numbers, p_text(row["smallest_p"])]]
-    cells[6] = Cell(interval, mark=mark)
+    cells[7] = Cell(interval, mark=mark)
     return cells
 
 
@@ -131,7 +138,13 @@ def main() -> None:
     arguments = options.parse_args()
     study = arguments.study
     scores = read_scores(arguments.scores)
-    comparisons = compare(scores, study.modalities, list(study.titles), study.design)
+    found = [compare(of_structure(scores, study.structure), study.modalities, list(study.titles), study.design)]
+    for name, own in scores.groupby("structure", sort=False):
+        if name != study.structure:
+            modalities = [modality for modality in study.modalities if modality in set(own["modality"])]
+            methods = [method for method in study.titles if method in set(own["method"])]
+            found.append(compare(own, modalities, methods, replace(study.design, methods=())))
+    comparisons = pd.concat(found, ignore_index=True)
     write(comparisons, layout(study, comparisons), arguments.output)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from enrich.config import facts, method_of, schema
-from enrich.rows import NNUNET, Row, title_of
+from enrich.config import PRECOMPUTED, facts, method_of, schema
+from enrich.rows import NNUNET, Row, data_set, index_of, title_of
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
 from enrich.tables.study import Study, parser
 from gan import checkpoint
@@ -48,7 +48,7 @@ def _read_benchmark(path: Path) -> pd.DataFrame:
 
 
 def of_methods(study: Study, results: Path) -> pd.DataFrame:
-    """Return what each entry of `methods` costs.
+    """Return what each entry of `methods` costs that was trained here.
 
     Returns:
         One row per entry: kind (method), name, title; parameters of all networks of one model; multiply_adds of one
@@ -58,6 +58,8 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
     rows = []
     for name, entry in study.config["methods"].items():
         method = method_of(name, entry)
+        if method == PRECOMPUTED:
+            continue
         trainings = Scope(facts(method)["scope"]).trainings(study.modalities)
         names = [f"gan/{name}_{training}_seed{end}" for training in trainings for end in ("*", "*/*")]
         if not facts(method).get("translates", True):
@@ -170,7 +172,7 @@ def layout(study: Study, methods: pd.DataFrame, rows: pd.DataFrame) -> list[Tabl
             blocks=[Block("", lines)],
             caption="Cost of the segmentation of all modalities, for one seed, without that of the translator.",
             notes=(
-                "Data set, preprocessing, training and prediction; of the row Pooled real, the one training for all.",
+                "Data set, preprocessing, training and prediction; of a segmenter of all modalities, the one training.",
                 f"Config sha256 {study.sha256}.",
             ),
         )
@@ -181,10 +183,11 @@ def layout(study: Study, methods: pd.DataFrame, rows: pd.DataFrame) -> list[Tabl
 def _segmentation(row: Row, study: Study) -> list[str]:
     """Return patterns of the benchmark files of a row's segmentation."""
     names = []
-    data_sets = [(modality, row.channels(seed)) for modality in study.modalities for seed in study.config["seeds"]]
-    if row.name == "pooled":
-        data_sets.append(("pooled", "single"))
-    for modality, channels in dict.fromkeys(data_sets):
+    names_of = [(modality, row.channels(seed)) for modality in study.modalities for seed in study.config["seeds"]]
+    trained = [tuple(data_set(study.config, *name).split("/")) for name in names_of]
+    indexes = [index_of(study.config, channels) or "" for _, channels in names_of]
+    names += [f"fill/{Path(path).parent.relative_to('filled')}" for path in indexes if path.startswith("filled/")]
+    for modality, channels in dict.fromkeys([*names_of, *trained]):
         data = f"{modality}_{channels}"
         if row.segmenter == NNUNET:
             names += [f"nnunet_dataset/{data}", f"nnunet_preprocess/{data}", f"nnunet_*/{data}_seed*"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from enrich.gather import per_patient, read_scores
+from enrich.gather import of_structure, per_patient, read_scores
 from enrich.modality import title
 from enrich.statistics import mean_interval
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, read_numbers, write
@@ -101,7 +101,8 @@ def main() -> None:
     options.add_argument("--scores", type=Path, required=True, help="scores/segmentation.csv")
     arguments = options.parse_args()
     design = arguments.study.design
-    table = summarize(read_scores(arguments.scores), design.resamples, design.seed)
+    scores = of_structure(read_scores(arguments.scores), arguments.study.structure)
+    table = summarize(scores, design.resamples, design.seed)
     write(table, [layout(arguments.study, table)], arguments.output)
 
 

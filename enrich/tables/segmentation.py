@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from enrich.columns import METRICS
-from enrich.gather import per_patient, read_scores, require_same_cases, require_scores
+from enrich.gather import of_structure, per_patient, read_scores, require_same_cases, require_scores
 from enrich.modality import title
 from enrich.published import Published
 from enrich.rows import CONTROLS, Row
@@ -22,7 +22,7 @@ from enrich.tables import comparisons as tested
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
 from enrich.tables.metrics import METRIC
 from enrich.tables.study import OURS, Study, parser
-from gan.errors import InputError, run
+from gan.errors import run
 
 KIND = "segmentation"
 COUNTS = dict.fromkeys(("n", "patients", "failures", "seeds"), "Int64")
@@ -36,10 +36,10 @@ def summarize(scores: pd.DataFrame, modalities: Sequence[str], rows: Sequence[Ro
     """Average scores over patients, after averaging each patient's over seeds.
 
     Returns:
-        One row per method × modality × metric, in the order given: source, method, title, labels_used, modality,
-        metric, mean, std (over patients, ddof 1; NaN for one), seed_std (over seeds of the mean over patients, ddof 1;
-        NaN for one), n (patients in the mean), patients, failures (patients with an empty prediction or reference under
-        any seed), seeds.
+        One row per method × modality × metric, in the order given: source, method, title, labels_used, structure,
+        modality, metric, mean, std (over patients, ddof 1; NaN for one), seed_std (over seeds of the mean over
+        patients, ddof 1; NaN for one), n (patients in the mean), patients, failures (patients with an empty prediction
+        or reference under any seed), seeds.
 
     Raises:
         InputError: a method without scores of a modality, or two segmenters of a modality that were scored on
@@ -63,6 +63,7 @@ def summarize(scores: pd.DataFrame, modalities: Sequence[str], rows: Sequence[Ro
                 "method": row.name,
                 "title": row.title,
                 "labels_used": row.labels_used,
+                "structure": own["structure"].iloc[0],
                 "modality": modality,
                 "metric": metric,
                 "mean": patients[metric].mean(),
@@ -80,7 +81,7 @@ def summarize(scores: pd.DataFrame, modalities: Sequence[str], rows: Sequence[Ro
 
 def literature(table: Published, modalities: Sequence[str]) -> pd.DataFrame:
     """Return a published table in the columns of `summarize`."""
-    figures = table.figures(modalities).assign(patients=table.patients)
+    figures = table.figures(modalities).assign(patients=table.patients, structure=table.structure)
     return figures.assign(seed_std=np.nan, failures=np.nan, seeds=np.nan).astype(COUNTS)
 
 
@@ -113,6 +114,27 @@ def layout(study: Study, summary: pd.DataFrame, compared: pd.DataFrame | None = 
         )
         for label, metrics, heading, about in kinds
     ]
+
+
+def _summarize_other(scores: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Average the scores of a structure that not all modalities, and not all segmenters, know."""
+    modalities = [modality for modality in study.modalities if modality in set(scores["modality"])]
+    return summarize(scores, modalities, [row for row in study.rows if row.name in set(scores["method"])])
+
+
+def _layout_other(study: Study, name: str, summary: pd.DataFrame) -> Table:
+    modalities = list(dict.fromkeys(summary["modality"]))
+    return Table(
+        label=f"segmentation-{name.replace('_', '-')}",
+        columns=_columns(MAIN, modalities),
+        blocks=_blocks(summary, MAIN, modalities, {}),
+        caption=f"Segmentation of the {name.replace('_', ' ')}: mean ± standard deviation (ddof 1) over a modality's"
+        " test patients.",
+        notes=(
+            "Rows, patients, seeds, brackets and bold as in the first table. Who segments the target alone has no row.",
+            f"Config sha256 {study.sha256}.",
+        ),
+    )
 
 
 def _columns(metrics: Sequence[str], modalities: Sequence[str]) -> list[Column]:
@@ -206,12 +228,16 @@ def main() -> None:
     arguments = options.parse_args()
     study = arguments.study
     scores = read_scores(arguments.scores)
-    if (structures := sorted(scores["structure"].unique())) != [study.structure]:
-        raise InputError(arguments.scores, f"structures {', '.join(structures)}", f"only {study.structure}")
-    summary = summarize(scores, study.modalities, study.rows)
+    summary = summarize(of_structure(scores, study.structure), study.modalities, study.rows)
     figures = [literature(table, study.modalities) for table in study.published(KIND)]
     tables = layout(study, pd.concat([summary, *figures]), tested.read(arguments.comparisons))
-    write(pd.concat([summary, *figures]), tables, arguments.output)
+    others = {
+        str(name): _summarize_other(own, study)
+        for name, own in scores.groupby("structure", sort=False)
+        if name != study.structure
+    }
+    tables += [_layout_other(study, name, found) for name, found in others.items()]
+    write(pd.concat([summary, *others.values(), *figures]), tables, arguments.output)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ class Study:
 
     @property
     def structure(self) -> str:
-        """The structure that is segmented."""
-        return str(self.config["target"])
+        """The structure that the primary comparisons are about: the first target."""
+        return str(self.config["target"][0])
 
     @property
     def reader(self) -> str:

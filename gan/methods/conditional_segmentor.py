@@ -41,6 +41,11 @@ class ConditionalSegmentorSettings(Settings):
     weights: dict[str, float] = field(default_factory={"segmentation": 1.0}.copy)
     learning_rate: float = 1e-3
 
+    @property
+    def reads_target(self) -> bool:
+        """Whether a term reads the target."""
+        return True
+
 
 class ConditionalSegmentor(Method):
     """S alone."""
@@ -55,7 +60,6 @@ class ConditionalSegmentor(Method):
     scope = Scope.ONE_TO_ALL
     draw = Draw.ALIGNED
     translates = False
-    needs_target = True
     published = Published(modalities=4, image_size=128)
     settings: ConditionalSegmentorSettings
     paper: ClassVar[Settings] = ConditionalSegmentorSettings()

@@ -84,6 +84,11 @@ class CSGANSettings(Settings):
     patch: int | None = None  # edge of a cube in voxels; None: whole volumes
     pretraining: float = 0.5  # share of the training before the two games meet
 
+    @property
+    def reads_target(self) -> bool:
+        """Whether a term reads the target."""
+        return any(self.weights[term] for term in (*SHAPED, "segmentation_real", *TAUGHT))
+
 
 class CSGAN(Method):
     """Generators, critics and segmentors by modality."""
@@ -108,7 +113,6 @@ class CSGAN(Method):
         _check(settings, image_size)
         self.dimensions = settings.dimensions
         self.watch_from = settings.pretraining
-        self.needs_target = any(settings.weights[term] for term in (*SHAPED, "segmentation_real", *TAUGHT))
         size = (settings.dimensions, settings.width)
         self.generators = nn.ModuleList(normal_initialized(Generator(*size)) for _ in range(2))
         self.critics = nn.ModuleList(normal_initialized(Critic(*size)) for _ in range(2))

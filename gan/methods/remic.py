@@ -59,6 +59,11 @@ class ReMICSettings(Settings):
     weights: dict[str, float] = field(default_factory=WEIGHTS.copy)
     learning_rate: float = 1e-4
 
+    @property
+    def reads_target(self) -> bool:
+        """Whether a term reads the target."""
+        return bool(self.weights["segmentation"])
+
 
 class ReMIC(Method):
     """Generator, which translates and segments, and a critic for each modality."""
@@ -82,7 +87,6 @@ class ReMIC(Method):
         super().__init__(modalities, image_size, settings)
         if image_size < STRIDE or image_size % STRIDE:
             raise InputError("image_size", image_size, f"a multiple of {STRIDE} pixels")
-        self.needs_target = bool(settings.weights["segmentation"])
         self.generator = Generator(modalities, settings.width)
         self.critics = nn.ModuleList(Critic(settings.width) for _ in range(modalities))
 

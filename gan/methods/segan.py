@@ -61,6 +61,11 @@ class SegANSettings(Settings):
     learning_rate: float = 2e-4
     architecture: Literal["paper", "official"] = "paper"
 
+    @property
+    def reads_target(self) -> bool:
+        """Whether a term reads the target."""
+        return True
+
 
 class SegAN(Method):
     """Segmenter and critic."""
@@ -80,7 +85,6 @@ class SegAN(Method):
     settings: SegANSettings
     paper: ClassVar[Settings] = SegANSettings()
     official: ClassVar[Mapping[str, Any]] = {"architecture": "official", "weights": {"dice": 1.0}}
-    needs_target = True
 
     def __init__(self, modalities: int, image_size: int, settings: SegANSettings) -> None:
         super().__init__(modalities, image_size, settings)

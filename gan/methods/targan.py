@@ -64,6 +64,11 @@ class TarGANSettings(Settings):
     target_shape: Literal["foreground", "mask"] = "foreground"  # b^r
     target_stream: bool = True  # False: no r stream, no D_r, no crossing loss
 
+    @property
+    def reads_target(self) -> bool:
+        """Whether a term reads the target."""
+        return self.target_stream
+
 
 class TarGAN(Method):
     """Generator, a critic for each stream and the shape controller, which is absent if both its weights are 0."""
@@ -85,7 +90,6 @@ class TarGAN(Method):
         super().__init__(modalities, image_size, settings)
         if settings.width % 4:
             raise InputError("targan: width", settings.width, "a multiple of 4")
-        self.needs_target = settings.target_stream
         streams = ("x", "r") if settings.target_stream else ("x",)
         self.generator = Generator(modalities, settings.width, streams)
         self.critics = nn.ModuleDict(

@@ -31,6 +31,11 @@ class TCMGANSettings(MGANSettings):
     weights: dict[str, float] = field(default_factory=WEIGHTS.copy)
     segmentor_width: int = 64  # the width that the segmentor was trained with
 
+    @property
+    def reads_target(self) -> bool:
+        """Whether a term reads the target."""
+        return True
+
 
 class TCMGAN(MGAN):
     """Generator, critic and segmentor."""
@@ -38,7 +43,6 @@ class TCMGAN(MGAN):
     title = "TC-MGAN"
     labels_used = "all modalities"
     differences = "classification loss; the public code is of TC-MGAN bw"
-    needs_target = True
     pretrained: ClassVar[Mapping[str, str]] = {"segmentor": "conditional_segmentor"}
     frozen: ClassVar[bool] = True  # the segmentor
     settings: TCMGANSettings

@@ -62,6 +62,11 @@ class UAGANSettings(Settings):
     learning_rate: float = 1e-4
     decay_to: float = 0.01  # of the learning rate at the end
 
+    @property
+    def reads_target(self) -> bool:
+        """Whether a term reads the target."""
+        return bool(self.weights["segmentation"] or self.weights["shape"])
+
 
 class UAGAN(Method):
     """Generator, which translates and segments, and critic."""
@@ -82,7 +87,6 @@ class UAGAN(Method):
 
     def __init__(self, modalities: int, image_size: int, settings: UAGANSettings) -> None:
         super().__init__(modalities, image_size, settings)
-        self.needs_target = bool(settings.weights["segmentation"] or settings.weights["shape"])
         self.generator = Generator(modalities, settings.width)
         self.critic = PatchCritic(image_size, settings.width, modalities, first_slope=0.001)
 

@@ -18,7 +18,6 @@ from enrich.datasets import READERS
 from enrich.gan_grid import from_gan_grid, to_gan_grid
 from enrich.intensity import Intensity
 from enrich.nnunet import dataset
-from enrich.prepare import prepare
 from enrich.slices import stacks, write_facts, write_slices
 from enrich.splits import Splits
 from enrich.synthesize import write_synthetic
@@ -31,6 +30,7 @@ from gan.settings import resolve
 from gan.train import train
 from gan.translator import Translator
 from tests.enrich.conftest import OBLIQUE, make_scan
+from tests.enrich.prepared import write_scans
 from tests.real import real
 
 MODALITIES = ["ct", "t1", "t2"]
@@ -53,7 +53,7 @@ def study(tmp_path_factory):
             for width, modality in enumerate(("t1", "t2"))
         ),
     ]
-    index.write(prepare(scans, "liver", folder / "scans", workers=1), folder / "scans.csv")
+    write_scans(scans, folder / "scans.csv")
     (folder / "splits.json").write_text(json.dumps(vars(WHO)))
     (folder / "slices").mkdir()
     write_slices(stacks(folder / "scans.csv", WHO, Intensity()), folder / "slices", 64)
@@ -229,7 +229,7 @@ def test_cases_find_their_labels_after_the_study_moved(study, made, tmp_path):
 def test_nnunet_s_dataset_takes_them(study, made):
     output = study / "nnunet" / "raw" / "Dataset001_enriched" / "dataset.json"
     arguments = ["--scans", study / "scans.csv", "--splits", study / "splits.json", "--modality", "t1"]
-    arguments += ["--modalities", *MODALITIES, "--target", "liver", "--cases", made["t1"], "--output", output]
+    arguments += ["--modalities", *MODALITIES, "--cases", made["t1"], "--output", output]
     call(dataset.main, *arguments)
     told, rows = json.loads(output.read_text()), index.read(made["t1"], index.CASES)
     assert list(told["dataset"]) == ["mr01", "mr02", *rows["case"]]
@@ -263,7 +263,7 @@ def test_a_real_ct_there_and_back_stays_in_hounsfield_units_up_to_its_border(stu
         for found in (image, label)
     ]
     scan = replace(scan, voxels=lambda: tuple(some))
-    index.write(prepare([scan], "liver", tmp_path / "scans", workers=1), tmp_path / "scans.csv")
+    write_scans([scan], tmp_path / "scans.csv")
     who = splits.Splits(train=[scan.patient], watch=[], test=[], unlabelled=[])
     (tmp_path / "cases").mkdir()
     rows = write_cases(tmp_path / "scans.csv", who, fits_of(study, who), "ct", Intensity(), tmp_path / "cases")

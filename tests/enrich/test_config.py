@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from enrich.config import changes, digest, record, refuse_overwriting, resolve, schema
+from enrich.config import PRECOMPUTED, changes, digest, record, refuse_overwriting, resolve, schema
 from enrich.rows import rows
 from gan.batch import Draw
 from gan.errors import InputError
@@ -53,7 +53,7 @@ def test_the_run_is_named_after_the_file_and_defaults_are_nnunets_own():
         ({"data": {"reader": "msd", "phantom": {}}}, "data.phantom: found one with reader msd"),
         ({"data": {"reader": "chaos", "phantom": {"patients": 6}}}, "data.phantom: found patients"),
         ({"run": "../elsewhere"}, "run: found '../elsewhere'"),
-        ({"target": "left liver"}, "target: found 'left liver'"),
+        ({"target": "left liver"}, "target.0: found 'left liver'"),
         ({"split": {"train": 1.5}}, "split.train: found 1.5"),
         ({"split": "nowhere.csv"}, "split: found nowhere.csv"),
         ({"split": None}, "split: found None"),
@@ -178,7 +178,7 @@ def test_the_schema_knows_each_methods_own_keys_and_defaults(name):
         assert wanted_widths.pop(network) == METHODS[other].paper.width
         own = schema()["$defs"][other]["properties"]
         assert rules["properties"][network]["properties"] == {k: v for k, v in own.items() if k != "method"}
-    assert schema()["$defs"].keys() == METHODS.keys()
+    assert schema()["$defs"].keys() == METHODS.keys() | {PRECOMPUTED}
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -5,7 +5,7 @@ import pytest
 
 from enrich import index, volume
 from enrich.correction import Correction, correct
-from enrich.prepare import prepare
+from enrich.prepare import choose, write
 from enrich.volume import Volume
 from gan.errors import InputError
 from tests.enrich.conftest import OBLIQUE, make_scan
@@ -72,10 +72,9 @@ def test_a_ct_of_air_is_refused():
 
 
 def test_prepared_scans_are_corrected(tmp_path):
-    rows = prepare(
-        [make_scan("ct01", "ct"), make_scan("ct02", "ct")], "liver", tmp_path / "scans", 1, Correction(False, 30)
-    )
-    index.write(rows, tmp_path / "scans.csv")
+    scans = [make_scan("ct01", "ct"), make_scan("ct02", "ct")]
+    write(scans, choose(scans, ["liver"]), tmp_path / "scans.csv", correction=Correction(False, 30))
+    rows = index.read(tmp_path / "scans.csv")
     assert set(rows["x"]) == {20}
     assert set(rows["y"]) == {15}
     image = volume.read(tmp_path / rows["image"][0])

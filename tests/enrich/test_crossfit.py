@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from enrich import index, volume
+from enrich import volume
 from enrich.crossfit import Fits
 from enrich.intensity import Intensity
-from enrich.prepare import prepare
 from enrich.slices import stacks, write_facts, write_slices
 from enrich.splits import Splits
 from enrich.synthesize import write_synthetic
@@ -18,6 +17,7 @@ from gan.methods import METHODS
 from gan.settings import resolve
 from gan.train import train
 from tests.enrich.conftest import make_scan
+from tests.enrich.prepared import write_scans
 
 WHO = Splits(
     train=["ct01", "ct02", "mr01", "mr02"], watch=["mr03"], test=["mr04"], folds=[["ct01", "mr01"], ["ct02", "mr02"]]
@@ -30,7 +30,7 @@ def study(tmp_path_factory):
     """Return a folder with scans.csv and StarGANs of a few rounds: of all, and without each fold."""
     folder = tmp_path_factory.mktemp("study")
     scans = [make_scan(case, modality, seed=seed) for seed, (case, modality) in enumerate(CASES.items())]
-    index.write(prepare(scans, "liver", folder / "scans", workers=1), folder / "scans.csv")
+    write_scans(scans, folder / "scans.csv")
     (folder / "slices").mkdir()
     write_slices(stacks(folder / "scans.csv", WHO, Intensity()), folder / "slices", 64)
     write_facts(folder / "slices", ["ct", "t1"], 64, {}, {})

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from enrich import index, slices, splits, synthesize
-from enrich.prepare import prepare
 from gan import checkpoint
 from gan import train as gan_train
 from tests.enrich.conftest import make_scan
 from tests.enrich.nnunet.study import call
+from tests.enrich.prepared import write_scans
 
 DESIGN = {"split": {"train": 0.75, "watch": 0, "seed": 0}, "outer_folds": 0, "crossfit": 0, "gan_patients": "disjoint"}
 INTENSITY = json.dumps({"preset": "default"})
@@ -21,7 +21,7 @@ def study(tmp_path_factory):
     """Return a folder with a split, the slices of those who train the GAN, a StarGAN and what it synthesizes."""
     folder = tmp_path_factory.mktemp("disjoint")
     scans = [make_scan(f"{kind}{number}", kind, seed=number) for kind in ("ct", "t1") for number in range(4)]
-    index.write(prepare(scans, "liver", folder / "scans", workers=1), folder / "scans.csv")
+    write_scans(scans, folder / "scans.csv")
     both = ["--scans", folder / "scans.csv", "--splits", folder / "splits.json"]
     call(splits.main, *both[:2], "--design", json.dumps(DESIGN), "--output", folder / "splits.json")
     sizes = ["--modalities", "ct", "t1", "--image-size", 64, "--intensity", INTENSITY]

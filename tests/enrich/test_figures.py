@@ -10,11 +10,11 @@ from enrich import index, volume
 from enrich.columns import METRICS
 from enrich.figures import label_budget, segmentation, translation
 from enrich.intensity import Intensity
-from enrich.prepare import prepare
 from enrich.score import COLUMNS
 from enrich.tables import label_budget as budgets
 from gan.errors import InputError
 from gan.files import sha256
+from tests.enrich.prepared import write_scans
 
 MODALITIES = ["ct", "t1", "t2"]
 TEST = ["ct02", "mr01"]
@@ -22,8 +22,7 @@ TEST = ["ct02", "mr01"]
 
 @pytest.fixture
 def scans_csv(tmp_path, scans):
-    (tmp_path / "scans").mkdir()
-    index.write(prepare(scans, "liver", tmp_path / "scans", 1), tmp_path / "scans.csv")
+    write_scans(scans, tmp_path / "scans.csv")
     splits = {"train": ["ct01", "mr02"], "watch": [], "test": TEST, "unlabelled": []}
     (tmp_path / "splits.json").write_text(json.dumps(splits))
     return tmp_path / "scans.csv"
@@ -157,7 +156,8 @@ def test_translation_figure_needs_a_test_scan_that_shows_the_target(scans_csv):
 def test_segmentation_figure_is_reproducible(tmp_path, monkeypatch):
     scores().to_csv(tmp_path / "scores.csv", index=False)
     paths = [tmp_path / f"{k}.png" for k in range(2)]
-    arguments = [f"--scores={tmp_path / 'scores.csv'}", "--modalities", *MODALITIES, "--methods", "single", "targan"]
+    arguments = [f"--scores={tmp_path / 'scores.csv'}", "--structure=liver", "--modalities", *MODALITIES]
+    arguments += ["--methods", "single", "targan"]
     for path in paths:
         monkeypatch.setattr(sys, "argv", ["segmentation", *arguments, f"--output={path}"])
         segmentation.main()

@@ -28,7 +28,10 @@ def test_a_protocol_is_a_config_with_the_rows_of_its_tables(path):
     for table in published.PUBLISHED:
         if table.protocol == path.name:
             assert table.rows.keys() <= names
-            assert not table.reader or (table.reader, table.structure) == (config["data"]["reader"], config["target"])
+            assert not table.reader or (table.reader, table.structure) == (
+                config["data"]["reader"],
+                config["target"][0],
+            )
             assert table.deviations(config) == []
 
 

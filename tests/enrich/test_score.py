@@ -6,17 +6,16 @@ import pytest
 
 from enrich import gather, index, score, volume
 from enrich.columns import METRICS
-from enrich.prepare import prepare
 from gan.errors import InputError
 from gan.files import sha256
+from tests.enrich.prepared import write_scans
 
 IDENTITY = {"modality": "ct", "method": "targan", "seed": 0, "structure": "liver"}
 
 
 @pytest.fixture
 def scans_csv(tmp_path, scans):
-    (tmp_path / "scans").mkdir()
-    index.write(prepare(scans, "liver", tmp_path / "scans", 1), tmp_path / "scans.csv")
+    write_scans(scans, tmp_path / "scans.csv")
     return tmp_path / "scans.csv"
 
 

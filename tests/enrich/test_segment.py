@@ -11,7 +11,6 @@ from enrich.channels import read_channels
 from enrich.enriched_slices import stacks
 from enrich.intensity import Intensity, denormalize
 from enrich.nnunet.dataset import cases
-from enrich.prepare import prepare
 from enrich.segment import segment
 from enrich.slices import write_facts, write_slices
 from enrich.splits import Splits
@@ -23,6 +22,7 @@ from gan.segmenter import Segmenter
 from gan.settings import resolve
 from gan.train import train
 from tests.enrich.conftest import OBLIQUE, make_scan
+from tests.enrich.prepared import write_scans
 
 WHO = Splits(train=["ct01", "ct02"], watch=["ct03"], test=["ct04"], unlabelled=[])
 ADDED = ["t1", "t2"]
@@ -33,8 +33,8 @@ def study(tmp_path_factory):
     """Return a folder with scans.csv and an index of synthetic channels: ramps, t1 along x, t2 along y."""
     folder = tmp_path_factory.mktemp("study")
     scans = [make_scan(f"ct0{n}", "ct", seed=n, direction=OBLIQUE if n == 4 else None) for n in (1, 2, 3, 4)]
-    table = prepare(scans, "liver", folder / "scans", workers=1)
-    index.write(table, folder / "scans.csv")
+    write_scans(scans, folder / "scans.csv")
+    table = index.read(folder / "scans.csv")
     (folder / "synthetic").mkdir()
     rows = []
     for case, image in zip(table["case"], table["image"], strict=True):

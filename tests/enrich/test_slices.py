@@ -2,19 +2,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from enrich import index
 from enrich.intensity import Intensity
-from enrich.prepare import prepare
 from enrich.slices import stacks, write_slices
 from enrich.splits import Splits
 from gan.errors import InputError
+from tests.enrich.prepared import write_scans
 
 WHO = Splits(train=["ct01", "ct02", "mr01"], watch=[], test=["mr02"], unlabelled=[])
 
 
 @pytest.fixture
 def scans_csv(scans, tmp_path):
-    index.write(prepare(scans, "liver", tmp_path / "scans", workers=1), tmp_path / "scans.csv")
+    write_scans(scans, tmp_path / "scans.csv")
     return tmp_path / "scans.csv"
 
 
@@ -41,6 +40,25 @@ def test_the_cache_holds_the_training_patients_and_nobody_else(scans_csv, tmp_pa
     assert (targets <= body).all()
 
 
+def test_scans_without_a_label_are_there_for_gans_that_need_none(scans, tmp_path):
+    import dataclasses
+
+    def without_label(scan):
+        return dataclasses.replace(scan, voxels=lambda: (scan.read()[0], None))
+
+    write_scans(
+        [without_label(scan) if scan.patient in ("ct02", "mr02") else scan for scan in scans], tmp_path / "scans.csv"
+    )
+    who = Splits(train=["ct01", "ct02"], watch=[], test=["mr01"], unlabelled=["mr02"])
+    write_slices(stacks(tmp_path / "scans.csv", who, Intensity()), tmp_path, 32)
+    rows, images, targets, _ = read_cache(tmp_path)
+    assert rows.groupby("patient")["labelled"].agg(set).to_dict() == {"ct01": {1}, "ct02": {0}, "mr02": {0}}
+    assert set(rows["set"]) == {"train"}
+    unlabelled = rows["labelled"] == 0
+    assert not targets[unlabelled].any()
+    assert images[unlabelled].max() > 0.5
+
+
 def test_an_oblique_scan_is_cut_along_the_same_axis_as_the_others(scans_csv, tmp_path):
     write_slices(stacks(scans_csv, WHO, Intensity()), tmp_path, 32)
     rows, _, targets, _ = read_cache(tmp_path)
@@ -59,7 +77,7 @@ def test_slices_without_a_target_anywhere_are_refused(scans, tmp_path):
         image, label = scan.read()
         empty = label.with_array(np.zeros_like(label.array))
         scans[scans.index(scan)] = dataclasses.replace(scan, voxels=lambda image=image, empty=empty: (image, empty))
-    index.write(prepare(scans, "liver", tmp_path / "scans", workers=1), tmp_path / "scans.csv")
+    write_scans(scans, tmp_path / "scans.csv")
     with pytest.raises(InputError, match="found an empty target in all slices"):
         write_slices(stacks(tmp_path / "scans.csv", WHO, Intensity()), tmp_path, 32)
 

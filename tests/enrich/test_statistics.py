@@ -100,7 +100,7 @@ def test_primary_family_is_one_metric_and_the_named_methods_in_every_modality():
     both = pd.concat([scores(values), scores(values, modality="t1")])
     table = compare(both, ["ct", "t1"], list(values), DESIGN)
     primary = table[table["family"] == "primary"]
-    assert table.columns.tolist()[:3] == ["family", "metric", "modality"]
+    assert table.columns.tolist()[:4] == ["family", "structure", "metric", "modality"]
     assert list(zip(primary["method"], primary["modality"], strict=True)) == [
         (method, modality) for method in ("stargan", "targan") for modality in ("ct", "t1")
     ]

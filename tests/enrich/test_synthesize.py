@@ -12,7 +12,6 @@ from enrich.controls import write_control
 from enrich.crossfit import Fits
 from enrich.datasets import READERS
 from enrich.intensity import Intensity
-from enrich.prepare import prepare
 from enrich.slices import stacks, write_facts, write_slices
 from enrich.splits import Splits
 from enrich.synthesize import write_synthetic
@@ -23,6 +22,7 @@ from gan.methods import METHODS
 from gan.settings import resolve
 from gan.train import train
 from tests.enrich.conftest import OBLIQUE, make_scan
+from tests.enrich.prepared import write_scans
 from tests.real import real
 
 MODALITIES = ["ct", "t1", "t2"]
@@ -38,7 +38,7 @@ def study(tmp_path_factory):
         make_scan("ct02", "ct", direction=OBLIQUE),
         *(make_scan(case, modality) for case in ("mr01", "mr02") for modality in ("t1", "t2")),
     ]
-    index.write(prepare(scans, "liver", folder / "scans", workers=1), folder / "scans.csv")
+    write_scans(scans, folder / "scans.csv")
     (folder / "slices").mkdir()
     write_slices(stacks(folder / "scans.csv", WHO, Intensity()), folder / "slices", 64)
     write_facts(folder / "slices", MODALITIES, 64, {}, {})
@@ -148,7 +148,7 @@ def test_a_real_scan_is_translated_and_keeps_its_grid(study, tmp_path):
     with tarfile.open(real("chaos_ct3.tar.xz")) as tar:
         tar.extractall(tmp_path / "raw", filter="data")
     scans = list(READERS["chaos"](tmp_path / "raw"))
-    index.write(prepare(scans, "liver", tmp_path / "scans", workers=1), tmp_path / "scans.csv")
+    write_scans(scans, tmp_path / "scans.csv")
     write_synthetic(tmp_path / "scans.csv", fits_of(study), Intensity(), tmp_path)
     source = volume.read(tmp_path / "scans/ct03_ct.nii.gz")
     for target in ("t1", "t2"):

@@ -9,11 +9,11 @@ import pandas as pd
 
 from enrich import index, volume
 from enrich.intensity import Intensity, denormalize
-from enrich.prepare import prepare
 from enrich.splits import Splits
 from enrich.translations import read_picture
 from gan.files import sha256
 from tests.enrich.conftest import OBLIQUE, make_scan
+from tests.enrich.prepared import write_scans
 
 INTENSITY = Intensity()
 FITS = {"ct02": "all", "mr02": "fold1"}
@@ -67,8 +67,7 @@ def write_study(root: Path) -> Study:
         make_scan("ct02", "ct", seed=2, direction=OBLIQUE),
         *(make_scan(f"mr0{k}", modality, seed=10 * k + int(modality[1])) for k in (1, 2) for modality in ("t1", "t2")),
     ]
-    (root / "scans").mkdir(parents=True)
-    index.write(prepare(scans, "liver", root / "scans", 1), study.scans)
+    write_scans(scans, study.scans)
     study.splits.write_text(json.dumps(asdict(Splits(["ct01", "mr01"], [], ["ct02", "mr02"], []))))
     rows = []
     for case, source, target in [

@@ -50,7 +50,7 @@ def make_slices(tmp_path) -> Callable[..., Path]:
                 kind = "watch" if number >= per_modality - watched else "train"
                 grid = "common" if aligned else modality
                 rows.append(
-                    (len(rows), f"c{number}", f"p{number}", modality, number, kind, int(target.sum()), grid, 2, 4)
+                    (len(rows), f"c{number}", f"p{number}", modality, number, kind, 1, int(target.sum()), grid, 2, 4)
                 )
         columns = [
             "row",
@@ -59,6 +59,7 @@ def make_slices(tmp_path) -> Callable[..., Path]:
             "modality",
             "slice",
             "set",
+            "labelled",
             "target_pixels",
             "grid",
             "pixel_mm",

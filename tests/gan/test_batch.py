@@ -239,6 +239,21 @@ def test_a_share_of_the_patients_is_the_same_in_all_modalities_and_never_none(ma
     assert len(Slices(folder, None, 0.01).train) == 3
 
 
+def test_scans_without_a_label_train_only_who_reads_none(make_slices):
+    folder = make_slices()
+    index = pd.read_csv(folder / "index.csv")
+    index.loc[index["patient"].isin(["p0", "p4"]), "labelled"] = 0  # one trains, one is watched
+    index.to_csv(folder / "index.csv", index=False)
+    assert set(Slices(folder).index.loc[Slices(folder).train, "patient"]) == {"p0", "p1", "p2", "p3"}
+    labelled = Slices(folder, labelled=True)
+    assert set(labelled.index.loc[labelled.train, "patient"]) == {"p1", "p2", "p3"}
+    assert not list(labelled.watch_batches(1))
+    index["labelled"] = 0
+    index.to_csv(folder / "index.csv", index=False)
+    with pytest.raises(InputError, match="no training slices of ct, t1, t2"):
+        Slices(folder, labelled=True)
+
+
 @pytest.mark.parametrize("draw", Draw)
 def test_every_draw_is_a_function_of_seed_and_number(make_slices, draw):
     folder = make_slices(aligned=True)

@@ -323,10 +323,10 @@ def test_without_shape_consistency_the_generators_read_no_labels(entry, reads):
 
 
 def test_wants_a_target_where_a_term_reads_it():
-    assert csgan().needs_target
-    assert csgan(weights={"shape": 0}).needs_target
+    assert csgan().settings.reads_target
+    assert csgan(weights={"shape": 0}).settings.reads_target
     nothing = dict.fromkeys(("shape", "segmentation_real", "segmentation_synthetic", "segmentation_reconstructed"), 0)
-    assert not csgan(weights=nothing).needs_target
+    assert not csgan(weights=nothing).settings.reads_target
 
 
 @both

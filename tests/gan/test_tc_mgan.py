@@ -210,7 +210,7 @@ def test_segmentors_published_settings():
     assert not ConditionalSegmentor.translates
     assert not ConditionalSegmentor.segments
     assert issubclass(TCMGAN, MGAN)
-    assert {kind.needs_target for kind in (TCMGAN, TCMGANbw, ConditionalSegmentor)} == {True}
+    assert {kind.paper.reads_target for kind in (TCMGAN, TCMGANbw, ConditionalSegmentor)} == {True}
 
 
 def test_segmentor_needs_a_target_modality():

@@ -11,7 +11,7 @@ import torch
 
 from gan import checkpoint, train
 from gan.batch import Draw, Slices
-from gan.errors import run
+from gan.errors import InputError, run
 from gan.methods import METHODS
 from gan.sources import sources
 from gan.trained import Trained
@@ -205,6 +205,31 @@ def test_the_saved_model_works_as_the_average_in_training(make_slices, tmp_path,
         assert (made - now).abs().max() > 1e-4
     if trainer.method.segments:
         assert torch.equal(trained.segment(image, names[0]), trainer.segment(image, source))
+
+
+@pytest.mark.parametrize("name", ["stargan", "targan", "csgan"])
+def test_exported_weights_work_as_the_model_and_name_nobody(make_slices, tmp_path, call, name):
+    call(slices_for(make_slices, name), tmp_path / "out", name)
+    path = tmp_path / "weights.safetensors"
+    checkpoint.save_weights(checkpoint.load(tmp_path / "out/model.pt"), path)
+    model, weights = Trained(tmp_path / "out/model.pt"), Trained(path)
+    assert (weights.modalities, weights.image_size, weights.directions) == (
+        model.modalities,
+        model.image_size,
+        model.directions,
+    )
+    image = tiny.batch_for(model.method).image
+    assert torch.equal(weights.translate(image, *model.modalities[:2]), model.translate(image, *model.modalities[:2]))
+    assert weights.config.keys() == {"method", "settings", "modalities", "image_size", "depth"}
+    assert b"p0" not in path.read_bytes()[:4000]
+
+
+def test_broken_weights(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    for content in (b"", b"no weights at all", b"\x00" * 100):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="something unreadable"):
+            Trained(path)
 
 
 aligned = pytest.mark.parametrize("name", [name for name, kind in METHODS.items() if kind.draw is Draw.ALIGNED])

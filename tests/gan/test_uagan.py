@@ -221,4 +221,4 @@ def test_rate_and_weight_of_the_shape_in_time(progress, rate, shape):
     ("weights", "needed"), [({}, True), ({"segmentation": 0}, True), ({"segmentation": 0, "shape": 0}, False)]
 )
 def test_needs_a_target_to_segment(weights, needed):
-    assert uagan(weights=weights).needs_target is needed
+    assert uagan(weights=weights).settings.reads_target is needed

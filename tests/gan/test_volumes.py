@@ -36,9 +36,10 @@ def write_scans(folder: Path, scans=SCANS, size=SIZE, shuffled=True) -> Path:
             target = (x > 0.2) & (x < 0.4) & (y > 0.4) & (y < 0.6 + 0.02 * number) & (0 < place < len(numbers) - 1)
             images.append(np.where(body, np.where(target, 0.9, inside), -1))
             targets.append(target)
-            rows.append((patient, patient, modality, z, kind, int(target.sum()), modality, 2.0, 2.0 * ratio))
+            rows.append((patient, patient, modality, z, kind, 1, int(target.sum()), modality, 2.0, 2.0 * ratio))
     order = np.random.default_rng(1).permutation(len(rows)) if shuffled else np.arange(len(rows))
-    columns = ["case", "patient", "modality", "slice", "set", "target_pixels", "grid", "pixel_mm", "slice_mm"]
+    columns = ["case", "patient", "modality", "slice", "set", "labelled"]
+    columns += ["target_pixels", "grid", "pixel_mm", "slice_mm"]
     index = pd.DataFrame([rows[row] for row in order], columns=columns)
     index.to_csv(folder / "index.csv", index_label="row")
     np.save(folder / "images.npy", np.clip(images, -1, 1).astype(np.float16)[order])

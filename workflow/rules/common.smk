@@ -9,6 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from enrich.config import (
+    PRECOMPUTED,
     digest,
     facts,
     method_of,
@@ -20,7 +21,16 @@ from enrich.config import (
 from enrich.last_words import last_words
 from enrich.nnunet.plans import model_folder
 from enrich.rows import NNUNET as BY_NNUNET
-from enrich.rows import compared, data_set, folder_for_tests, rows, title_of
+from enrich.rows import (
+    compared,
+    data_set,
+    fills,
+    folder_for_tests,
+    rows,
+    title_of,
+    together,
+)
+from enrich.rows import index_of as index_below
 from gan.errors import InputError
 from gan.scope import Scope
 from gan.sources import sources, training_sources
@@ -39,19 +49,22 @@ shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH
 
 RUN = config["run"]
 SCANS = f"results/{RUN}/scans.csv"
+SIMULATED = (config["missing"] or {}).get("simulate", {})
 DESIGN = ("split", "outer_folds", "crossfit", "gan_patients")
 SPLITS = [f"{RUN}/outer{k}" for k in range(config["outer_folds"])] or [RUN]
 FOLDS = [f"fold{k}" for k in range(config["crossfit"])]
 KINDS = {"zero": "zero", "copy": "copied", "oracle": "real"}
+LABELS_OF = ["--labels-of", *config["transfer_from"]] if config["transfer_from"] else []
 MODALITIES = config["modalities"]
 NNUNET = config["nnunet"]
 MODEL = model_folder(NNUNET)
 METHOD = {name: method_of(name, entry) for name, entry in config["methods"].items()}
 TRANSLATORS = [name for name in METHOD if facts(METHOD[name]).get("translates", True)]
 SEGMENTERS = [name for name in METHOD if facts(METHOD[name]).get("segments", False)]
+GIVEN = [name for name in TRANSLATORS if METHOD[name] == PRECOMPUTED]
+TRAINED = [name for name in TRANSLATORS if name not in GIVEN]
 TRAININGS = {
-    name: Scope(facts(METHOD[name])["scope"]).trainings(MODALITIES)
-    for name in TRANSLATORS
+    name: Scope(facts(METHOD[name])["scope"]).trainings(MODALITIES) for name in TRAINED
 }
 CONFIG_JSON = json.dumps(
     {key: config[key] for key in config if key not in ("threads", "overwrite")}
@@ -61,13 +74,13 @@ TITLES = {row.name: row.title for row in ROWS}
 TRANSLATOR_TITLES = {name: title_of(name) for name in TRANSLATORS}
 SCORES = ["segmentation", *(["translation", "distribution"] if TRANSLATORS else [])]
 TABLES = [
-    *["comparisons", "segmentation", "cost"],
+    *["comparisons", "segmentation", "cost", "availability"],
     *(["translation", "ablation"] if TRANSLATORS else []),
     *(["crossfit"] if TRANSLATORS and FOLDS else []),
     *(["label_budget"] if any(not row.full for row in ROWS) else []),
 ]
 FIGURES = [
-    "segmentation",
+    *["segmentation", "availability"],
     *(["translation"] if TRANSLATORS else []),
     *(["label_budget"] if "label_budget" in TABLES else []),
 ]
@@ -224,7 +237,7 @@ def fit_options(wildcards):
 
 def models_of_segmenter(wildcards):
     """The models that segment: a translator's own, or one trained on these channels."""
-    if wildcards.name in TRANSLATORS:
+    if wildcards.name in TRAINED:
         return translating_models(wildcards.split, wildcards.name, wildcards.seed)
     return f"results/{wildcards.split}/segmenters/{wildcards.name}/{wildcards.modality}/{wildcards.channels}/seed{wildcards.seed}/model.pt"
 
@@ -262,19 +275,56 @@ def budget_options(wildcards):
 
 
 def index_of(split, channels):
-    """Index of the synthetic channels of a data set; nothing for the real channel alone."""
-    name = without_budget(channels)
-    if name == "single" or "-cases-" in name:
+    """Index of the channels that a data set takes beside the scans; nothing for the real channel alone."""
+    below = index_below(config, channels)
+    if below is None:
         return []
+    shared = below.startswith("synthetic/") and without_budget(channels) in KINDS
+    return f"results/{RUN if shared else split}/{below}"
+
+
+def synthetic_of(split, name):
+    """Index of what a translator of a seed, or a control, makes, before scans that lack it are filled with it."""
     if name in KINDS:
         return f"results/{RUN}/synthetic/{name}/index.csv"
-    name, seed = name.rsplit("-", 1)
-    return f"results/{split}/synthetic/{name}/{seed}/index.csv"
+    return f"results/{split}/synthetic/{'/'.join(name.rsplit('-', 1))}/index.csv"
+
+
+def dropped_scans(wildcards):
+    """The scans that were dropped, for the oracle."""
+    return (
+        f"results/{RUN}/dropped.csv"
+        if SIMULATED and wildcards.control == "oracle"
+        else []
+    )
+
+
+def order_of_sources():
+    """What a missing channel is made of, where cases keep their scans."""
+    missing = config["missing"]
+    return [] if missing is None else ["--order", json.dumps(missing["source"])]
+
+
+def synthetic_to_fill(wildcards):
+    """Index of what fills the channels that scans lack."""
+    return synthetic_of(wildcards.split, wildcards.made.replace("/", "-"))
 
 
 def synthetic_index(wildcards):
-    """Index of the synthetic channels that a data set takes."""
+    """Index of the channels that a data set takes beside the scans."""
     return index_of(wildcards.split, wildcards.channels)
+
+
+def kind_of_channels(wildcards):
+    """What the added channels of a data set are called; where cases keep their scans, they may be real too."""
+    kind = KINDS.get(without_budget(wildcards.channels), "synthetic")
+    return f"real or {kind}" if fills(config) and kind != "real" else kind
+
+
+def together_options(wildcards, input):
+    """How the channels lie where one segmenter takes all modalities, and whose labels train it."""
+    one = ["--together"] if input.synthetic and together(config) else []
+    return one + (LABELS_OF if wildcards.modality == "pooled" else [])
 
 
 def synthetic_option(wildcards, input):
@@ -333,7 +383,7 @@ def dataset_to_predict(wildcards):
 
 def checkpoints(wildcards):
     """The folds that predict; the pooled model is trained once for all modalities."""
-    folder = data_set(wildcards.modality, wildcards.channels)
+    folder = data_set(config, wildcards.modality, wildcards.channels)
     return [
         checkpoint_of(
             f"results/{wildcards.split}/nnunet/{folder}", wildcards.seed, fold
@@ -343,8 +393,16 @@ def checkpoints(wildcards):
 
 
 def optional(name, value):
-    """A command-line option, or nothing where the config leaves it to nnU-Net."""
-    return [name, str(value)] if value is not None else []
+    """A command-line option, or nothing where the config leaves it open."""
+    if value is None:
+        return []
+    return [name, *map(str, value)] if isinstance(value, list) else [name, str(value)]
+
+
+def structures_to_score(wildcards):
+    """The target of a method that segments by itself; all structures of nnU-Net."""
+    own = wildcards.segmenter != BY_NNUNET
+    return ["--structures", config["target"][0]] if own else []
 
 
 def row_of(wildcards):
@@ -382,5 +440,6 @@ def segmenting_models():
 def synthetic_of_first_seed(wildcards):
     """Indexes of every translator's synthetic scans, of the first split under the first seed."""
     return [
-        index_of(SPLITS[0], f"{name}-seed{config['seeds'][0]}") for name in TRANSLATORS
+        synthetic_of(SPLITS[0], f"{name}-seed{config['seeds'][0]}")
+        for name in TRANSLATORS
     ]

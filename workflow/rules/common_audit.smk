@@ -5,7 +5,7 @@ def audited_slices(wildcards):
     """Every cache of slices that a network is trained on."""
     own = [row for row in ROWS if row.segmenter not in (BY_NNUNET, *TRANSLATORS)]
     return [
-        *(f"results/{split}/slices/slices.json" for split in SPLITS if TRANSLATORS),
+        *(f"results/{split}/slices/slices.json" for split in SPLITS if TRAINED),
         *(
             f"results/{split}/enriched/{modality}/{row.channels(seed)}/slices.json"
             for split in SPLITS
@@ -21,7 +21,7 @@ def audited_models(wildcards):
     translating = [
         str(path.parent / network / path.name)
         for split in SPLITS
-        for name in TRANSLATORS
+        for name in TRAINED
         for seed in config["seeds"]
         for fit in ("all", *FOLDS)
         for path in map(Path, translating_models(split, name, seed, fit))
@@ -31,7 +31,7 @@ def audited_models(wildcards):
 
 
 def audited_indexes(wildcards):
-    """Every index of synthetic channels and of further cases."""
+    """Every index of synthetic channels, of filled ones and of further cases."""
     controls = [
         f"results/{RUN}/synthetic/{row.name}/index.csv"
         for row in ROWS
@@ -52,7 +52,14 @@ def audited_indexes(wildcards):
         for row in ROWS
         if row.use == "cases" and row.full
     ]
-    return [*controls, *synthetic, *cases]
+    filled = [
+        index_of(split, row.channels(seed))
+        for split in SPLITS
+        for seed in config["seeds"]
+        for row in ROWS
+        if fills(config) and row.full and index_below(config, row.channels(seed))
+    ]
+    return list(dict.fromkeys([*controls, *synthetic, *cases, *filled]))
 
 
 def audited_nnunet(wildcards):
@@ -65,7 +72,7 @@ def audited_nnunet(wildcards):
         if row.segmenter == BY_NNUNET
         for modality in MODALITIES
         for folder in [
-            f"results/{split}/nnunet/{data_set(modality, row.channels(seed))}"
+            f"results/{split}/nnunet/{data_set(config, modality, row.channels(seed))}"
         ]
         for path in [
             f"{folder}/raw/Dataset001_enriched/dataset.json",

@@ -13,7 +13,7 @@ def figures_of_report(wildcards):
     return [
         f"results/{RUN}/figures/{figure}.png"
         for figure in FIGURES
-        if figure == "label_budget"
+        if figure in ("availability", "label_budget")
     ]
 
 
@@ -21,12 +21,12 @@ def synthetic_of_report():
     """Name and index of the synthetic channels: every split's translators under the first seed, and the controls."""
     seed = config["seeds"][0]
     made = [
-        (name, index_of(split, f"{name}-seed{seed}"))
+        (name, synthetic_of(split, f"{name}-seed{seed}"))
         for split in SPLITS
         for name in TRANSLATORS
     ]
     return made + [
-        (kind, index_of(RUN, kind)) for kind in KINDS if kind in config["controls"]
+        (kind, synthetic_of(RUN, kind)) for kind in KINDS if kind in config["controls"]
     ]
 
 
@@ -50,7 +50,7 @@ def models_of_report():
     return segmenting_models() + [
         path
         for split in SPLITS
-        for name in TRANSLATORS
+        for name in TRAINED
         for seed in config["seeds"]
         for fit in ("all", *FOLDS)
         for path in translating_models(split, name, seed, fit)

@@ -31,7 +31,7 @@ rule prepare:
         raw=written_raw,
         sources=sources("enrich.prepare", f"enrich.datasets.{config['data']['reader']}"),
     output:
-        "results/{run}/scans.csv",
+        "results/{run}/complete/scans.csv" if SIMULATED else "results/{run}/scans.csv",
     log:
         "results/{run}/logs/prepare.log",
     benchmark:
@@ -48,12 +48,41 @@ rule prepare:
         folder=raw_folder(),
         modalities=MODALITIES,
         target=config["target"],
+        segment=optional("--segment", config["structures"]),
         correction=json.dumps(config["correction"]),
     shell:
         "python -m enrich.prepare --reader {params.reader} {params.options:q} --folder {params.folder:q}"
-        " --modalities {params.modalities} --target {params.target} --correction {params.correction:q}"
+        " --modalities {params.modalities} --target {params.target} {params.segment} --correction {params.correction:q}"
         " --workers {threads} --output {output:q}"
         " > {log:q} 2>&1"
+
+
+if SIMULATED:
+
+    rule missing:
+        """Drop scans at random, so that the effect can be measured."""
+        input:
+            scans="results/{run}/complete/scans.csv",
+            sources=sources("enrich.missing"),
+        output:
+            scans="results/{run}/scans.csv",
+            dropped="results/{run}/dropped.csv",
+        log:
+            "results/{run}/logs/missing.log",
+        benchmark:
+            "results/{run}/benchmarks/missing.tsv"
+        conda:
+            "../../environment.yml"
+        threads: 1
+        resources:
+            mem="1GB",
+            runtime="10m",
+        params:
+            simulate=json.dumps(SIMULATED),
+            seed=config["missing"]["seed"],
+        shell:
+            "python -m enrich.missing --scans {input.scans:q} --simulate {params.simulate:q} --seed {params.seed}"
+            " --output {output.scans:q} > {log:q} 2>&1"
 
 
 rule split:
@@ -104,9 +133,10 @@ rule slices:
         runtime="4h",
     params:
         modalities=MODALITIES,
+        labels=LABELS_OF,
         image_size=config["image_size"],
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.slices --scans {input.scans:q} --splits {input.splits:q} --modalities {params.modalities}"
-        " --image-size {params.image_size} --intensity {params.intensity:q} --output {output.index:q}"
+        " {params.labels} --image-size {params.image_size} --intensity {params.intensity:q} --output {output.index:q}"
         " > {log:q} 2>&1"

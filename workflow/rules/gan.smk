@@ -77,6 +77,8 @@ rule synthesize:
         "results/{split}/logs/synthesize/{name}_seed{seed}.log",
     benchmark:
         "results/{split}/benchmarks/synthesize/{name}_seed{seed}.tsv"
+    wildcard_constraints:
+        name="|".join(TRAINED) or "(?!)",
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -91,6 +93,34 @@ rule synthesize:
     shell:
         "python -m enrich.synthesize --scans {input.scans:q} --splits {input.splits:q} {params.fits:q}"
         " --test {params.test} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule precomputed:
+    """Take over scans that were synthesized elsewhere."""
+    input:
+        scans=SCANS,
+        folder=lambda wildcards: config["methods"][wildcards.name]["folder"],
+        sources=sources("enrich.precomputed"),
+    output:
+        "results/{split}/synthetic/{name}/seed{seed}/index.csv",
+    log:
+        "results/{split}/logs/synthesize/{name}_seed{seed}.log",
+    benchmark:
+        "results/{split}/benchmarks/synthesize/{name}_seed{seed}.tsv"
+    wildcard_constraints:
+        name="|".join(GIVEN) or "(?!)",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem="4GB",
+        runtime="12h",
+    params:
+        modalities=MODALITIES,
+        intensity=json.dumps(config["intensity"]),
+    shell:
+        "python -m enrich.precomputed --scans {input.scans:q} --modalities {params.modalities}"
+        " --folder {input.folder:q} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule synthesize_tests:
@@ -153,6 +183,7 @@ rule control:
     """Name what stands in the place of synthetic channels in a control."""
     input:
         scans=SCANS,
+        dropped=dropped_scans,
         sources=sources("enrich.controls"),
     output:
         "results/{run}/synthetic/{control}/index.csv",
@@ -168,6 +199,38 @@ rule control:
         runtime="4h",
     params:
         modalities=MODALITIES,
+        dropped=lambda wildcards, input: optional("--dropped", input.dropped or None),
     shell:
         "python -m enrich.controls --kind {wildcards.control} --scans {input.scans:q} --modalities {params.modalities}"
+        " {params.dropped:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule fill:
+    """Put the channels of every case together: its own scans, and what it lacks, synthesized."""
+    input:
+        scans=SCANS,
+        synthetic=synthetic_to_fill,
+        sources=sources("enrich.fill"),
+    output:
+        "results/{split}/filled/{made}/index.csv",
+    log:
+        "results/{split}/logs/fill/{made}.log",
+    benchmark:
+        "results/{split}/benchmarks/fill/{made}.tsv"
+    wildcard_constraints:
+        made="|".join([*KINDS, *(f"{name}/seed[0-9]+" for name in TRANSLATORS)]),
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem="4GB",
+        runtime="12h",
+    params:
+        modalities=MODALITIES,
+        order=order_of_sources(),
+        real=lambda wildcards: ["--real"] if wildcards.made == "oracle" else [],
+        intensity=json.dumps(config["intensity"]),
+    shell:
+        "python -m enrich.fill --scans {input.scans:q} --synthetic {input.synthetic:q}"
+        " --modalities {params.modalities} {params.order:q} {params.real} --intensity {params.intensity:q}"
         " --output {output:q} > {log:q} 2>&1"

@@ -23,15 +23,15 @@ rule nnunet_dataset:
         runtime="1h",
     params:
         modalities=MODALITIES,
-        target=config["target"],
         added=added,
-        kind=lambda wildcards: KINDS.get(wildcards.channels, "synthetic"),
+        kind=kind_of_channels,
+        together=together_options,
         budget=budget_options,
         folds=NNUNET["folds"],
     shell:
         "python -m enrich.nnunet.dataset --scans {input.scans:q} --splits {input.splits:q}"
-        " --modality {wildcards.modality} --modalities {params.modalities} --target {params.target}"
-        " {params.added:q} --kind {params.kind} {params.budget} --folds {params.folds} --output {output:q} > {log:q} 2>&1"
+        " --modality {wildcards.modality} --modalities {params.modalities}"
+        " {params.added:q} --kind {params.kind:q} {params.together} {params.budget} --folds {params.folds} --output {output:q} > {log:q} 2>&1"
 
 
 rule nnunet_preprocess:

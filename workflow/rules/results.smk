@@ -21,10 +21,10 @@ rule evaluate:
         runtime="4h",
     params:
         method=row_of,
-        structure=config["target"],
+        structures=structures_to_score,
     shell:
         "python -m enrich.score --scans {input.scans:q} --predictions {input.predictions:q} --method {params.method}"
-        " --modality {wildcards.modality} --seed {wildcards.seed} --structure {params.structure} --output {output:q}"
+        " --modality {wildcards.modality} --seed {wildcards.seed} {params.structures} --output {output:q}"
         " > {log:q} 2>&1"
 
 
@@ -73,10 +73,40 @@ rule segmentation_figure:
     params:
         modalities=MODALITIES,
         methods=[row.name for row in ROWS if row.full],
+        structure=config["target"][0],
         titles=json.dumps(TITLES),
     shell:
-        "python -m enrich.figures.segmentation --scores {input.scores:q} --modalities {params.modalities}"
+        "python -m enrich.figures.segmentation --scores {input.scores:q} --structure {params.structure}"
+        " --modalities {params.modalities}"
         " --methods {params.methods} --titles-json {params.titles:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule availability_figure:
+    """Which cases have which modalities, as a matrix."""
+    input:
+        table="results/{run}/tables/availability.csv",
+        sources=sources("enrich.figures.availability"),
+    output:
+        report(
+            "results/{run}/figures/availability.png",
+            caption="../report/availability.rst",
+            category="Data",
+        ),
+    log:
+        "results/{run}/logs/availability_figure.log",
+    benchmark:
+        "results/{run}/benchmarks/availability_figure.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem="2GB",
+        runtime="10m",
+    params:
+        modalities=MODALITIES,
+    shell:
+        "python -m enrich.figures.availability --table {input.table:q} --modalities {params.modalities}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule label_budget_figure:

@@ -1,6 +1,38 @@
 """Tables of the scores: as numbers, and as they are printed."""
 
 
+rule availability_table:
+    """Which cases have which modalities."""
+    input:
+        scans=SCANS,
+        dropped=f"results/{RUN}/dropped.csv" if SIMULATED else [],
+        sources=sources("enrich.tables.availability"),
+    output:
+        csv="results/{run}/tables/availability.csv",
+        markdown=report(
+            "results/{run}/tables/availability.md",
+            caption="../report/availability.rst",
+            category="Data",
+        ),
+        latex="results/{run}/tables/availability.tex",
+    log:
+        "results/{run}/logs/tables/availability.log",
+    benchmark:
+        "results/{run}/benchmarks/tables/availability.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    params:
+        dropped=lambda wildcards, input: optional("--dropped", input.dropped or None),
+        config=CONFIG_JSON,
+    shell:
+        "python -m enrich.tables.availability --scans {input.scans:q} {params.dropped:q} --config-json {params.config:q}"
+        " --output {output.csv:q} > {log:q} 2>&1"
+
+
 rule comparisons:
     """Compare the methods with the reference, patient by patient."""
     input:
@@ -191,7 +223,8 @@ rule cost_table:
     input:
         scores=expand("results/{{run}}/scores/{table}.csv", table=SCORES),
         sources=sources(
-            "enrich.tables.cost", *(f"gan.methods.{kind}" for kind in METHOD.values())
+            "enrich.tables.cost",
+            *(f"gan.methods.{METHOD[name]}" for name in METHOD if name not in GIVEN),
         ),
     output:
         csv="results/{run}/tables/cost.csv",

@@ -35,6 +35,7 @@ CONFIG = {
     "data": {"reader": "chaos", "phantom": {"ct_patients": 5, "mr_patients": 5, "slices": 8, "size": 64}},
     "modalities": ["ct", "t1"],
     "target": "liver",
+    "structures": ["liver"],
     "split": {"train": 0.8, "watch": 1, "seed": 0},
     "image_size": 64,
     "crossfit": 2,
@@ -67,6 +68,7 @@ def make(root: Path) -> Path:
     settings = json.dumps(CONFIG["data"]["phantom"])
     call(phantom.main, "--layout", "chaos", "--settings", settings, "--output", marker)
     reader = ["--reader", "chaos", "--folder", marker.parent, "--modalities", "ct", "t1", "--target", "liver"]
+    reader += ["--segment", "liver"]
     call(prepare.main, *reader, "--output", scans)
     call(splits.main, "--scans", scans, "--design", design, "--output", who)
     sliced = ["--image-size", 64, "--intensity", intensity]
@@ -121,7 +123,7 @@ def train_method(cache: Path, method: str, folder: Path, *more: object) -> None:
 
 def write_dataset(root: Path, modality: str, channels: str, *more: object) -> None:
     given = ["--scans", root / "scans.csv", "--splits", root / "splits.json", "--modality", modality]
-    names = ["--modalities", "ct", "t1", "--target", "liver"]
+    names = ["--modalities", "ct", "t1"]
     call(dataset.main, *given, *names, *more, "--output", root / "nnunet" / modality / channels / RAW)
 
 
@@ -165,9 +167,10 @@ def write_scores(root: Path, modality: str, folder: Path, method: str, network: 
         rows.append({"case": row["case"], "image": path.name, "sha256": sha256(path)})
     index.write_made_by(folder / "predictions", [network], inputs)
     index.write(pd.DataFrame(rows), folder / "predictions" / "index.csv")
-    what = ["--method", method, "--modality", modality, "--seed", 0, "--structure", "liver"]
+    what = ["--method", method, "--modality", modality, "--seed", 0]
     files = ["--scans", root / "scans.csv", "--predictions", folder / "predictions" / "index.csv"]
-    call(score.main, *files, *what, "--output", folder / "scores.csv")
+    own = ["--structures", "liver"] if method == "segan" else []
+    call(score.main, *files, *what, *own, "--output", folder / "scores.csv")
 
 
 def write_translations(root: Path, intensity: str) -> None:

@@ -30,7 +30,7 @@ def heads(tmp_path) -> Path:
         (raw / "HGG").mkdir(exist_ok=True)
         old.rename(raw / "HGG" / f"BraTS19_{name}")
     given = CONFIG | {"data": {"reader": "brats", "release": "2019", "folder": str(raw)}, "run": "heads"}
-    given |= {"methods": {}, "compositions": {}, "controls": ["single", "copy"]}
+    given |= {"methods": {}, "compositions": {}, "controls": ["single", "copy"], "structures": ["whole_tumour"]}
     resolved = config.resolve(
         given | {"modalities": ["t1", "t2"], "target": "whole_tumour", "crossfit": 0, "outer_folds": 3},
         Path("heads.yaml"),
@@ -38,7 +38,7 @@ def heads(tmp_path) -> Path:
     root.mkdir(parents=True)
     config.record(resolved, root)
     reader = ["--reader", "brats", "--release", "2019", "--folder", raw, "--modalities", "t1", "t2"]
-    call(prepare.main, *reader, "--target", "whole_tumour", "--output", root / "scans.csv")
+    call(prepare.main, *reader, "--target", "whole_tumour", "--segment", "whole_tumour", "--output", root / "scans.csv")
     design = ["--scans", root / "scans.csv", "--design", json.dumps(design_of(resolved))]
     for number in range(3):
         call(splits.main, *design, "--outer", number, "--output", root / f"outer{number}" / "splits.json")
@@ -131,7 +131,7 @@ def test_every_fold_has_its_own_test_patients_and_all_share_the_controls(heads):
         split = heads / f"outer{number}"
         output = split / "nnunet" / "t1" / "copy" / RAW
         given = ["--scans", scans, "--splits", split / "splits.json", "--modality", "t1", *modalities]
-        more = ["--target", "whole_tumour", "--synthetic", copy, "--kind", "copied", "--output", output]
+        more = ["--synthetic", copy, "--kind", "copied", "--output", output]
         call(dataset.main, *given, *more)
     found = found_by(heads)
     (unscored,) = found.pop("scores")

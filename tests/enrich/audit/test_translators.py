@@ -43,6 +43,20 @@ def test_a_gan_of_a_watched_patient(root, caught):
     caught(MODEL, f"patient {watched} in its training", "only patients who train the GAN")
 
 
+def test_a_patient_without_a_label_trains_gans_that_read_none_and_no_other(root):
+    patient = ct(who(root).train)
+
+    def without_label(split: dict) -> None:
+        split["train"].remove(patient)
+        split["folds"] = [[name for name in fold if name != patient] for fold in split["folds"]]
+        split["unlabelled"].append(patient)
+
+    edit_json(root / "splits.json", without_label)
+    assert not any(patient in line for line in found_by(root)["translators"])
+    edit_config(root, methods=CONFIG["methods"] | {"stargan": {"method": "targan", "width": 4}})
+    assert any(f"{patient} in its training" in line for line in found_by(root)["translators"])
+
+
 def test_a_gan_of_nobody(root, caught):
     edit_model(root / MODEL, lambda config: config["patients"].clear())
     caught(MODEL, "no patient")

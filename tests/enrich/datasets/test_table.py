@@ -48,7 +48,7 @@ def test_two_cases_of_one_patient(listed):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"image": "gone.nii.gz"}, r"gone\.nii\.gz: found no such file, expected the image of case one in"),
+        ({"image": "gone.nii.gz"}, r"gone\.nii\.gz: found no such file, expected the image of case one"),
         ({"modality": ""}, "found no modality of case one"),
         ({"case": ""}, r"found no case of case \(none\)"),
         ({"case": "../out"}, r"found the case '\.\./out', expected a name"),

@@ -44,7 +44,7 @@ def write_single_dataset(study: Study, folder: Path, cases: Path | None, folds: 
     splits.parent.mkdir(parents=True, exist_ok=True)
     splits.write_text(json.dumps(PATIENTS | {"train": [*PATIENTS["train"], *OTHERS], "unlabelled": []}))
     arguments = ["--scans", study.scans, "--splits", splits, "--modality", "ct", "--modalities", "ct", "t1"]
-    arguments += ["--target", "liver", "--folds", folds, "--output", output]
+    arguments += ["--folds", folds, "--output", output]
     call(dataset.main, *arguments, *([] if cases is None else ["--cases", cases]))
     return output
 

@@ -12,6 +12,7 @@ import pytest
 
 from enrich import volume
 from enrich.nnunet import dataset
+from enrich.structures import Structures
 from enrich.volume import Volume
 from gan.files import sha256
 
@@ -58,6 +59,7 @@ def write_study(
         row = {"case": case, "source": modality, "target": target, "image": name}
         synthetic.append(row | {"sha256": sha256(study.synthetic.parent / name)})
     pd.DataFrame(scans).to_csv(study.scans, index=False)
+    Structures(("liver",), {name: {"liver": (1,)} for name in (modality, target)}).write(study.scans)
     pd.DataFrame(synthetic).to_csv(study.synthetic, index=False)
     study.splits.write_text(json.dumps(patients | {"unlabelled": []}))
     return study
@@ -86,7 +88,7 @@ def translated(array: np.ndarray) -> np.ndarray:
 def write_dataset(study: Study, folder: Path, modality: str, target: str | None, folds: str = "all") -> Path:
     """Run the program that writes a raw dataset in `folder`; without a target, of the real channel alone."""
     output = folder / "raw" / "Dataset001_enriched" / "dataset.json"
-    arguments = ["--scans", study.scans, "--splits", study.splits, "--modality", modality, "--target", "liver"]
+    arguments = ["--scans", study.scans, "--splits", study.splits, "--modality", modality]
     arguments += ["--modalities", modality, target or modality, "--folds", folds, "--output", output]
     call(dataset.main, *arguments, *([] if target is None else ["--synthetic", study.synthetic]))
     return output

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from enrich import structures
 from enrich.nnunet import dataset
 from gan.files import sha256
 
@@ -16,7 +17,7 @@ from .study import PATIENTS, Study, call
 
 def write(study: Study, folder: Path, *options: object) -> dict:
     output = folder / "raw" / "Dataset001_enriched" / "dataset.json"
-    arguments = ["--scans", study.scans, "--splits", study.splits, "--target", "liver", "--output", output]
+    arguments = ["--scans", study.scans, "--splits", study.splits, "--output", output]
     call(dataset.main, *arguments, *options)
     return content(output)
 
@@ -75,6 +76,7 @@ def test_the_pooled_dataset_holds_every_modality_s_scans(study: Study, tmp_path:
     other["image_sha256"] = [sha256(Path(path)) for path in other["image"]]
     pooled = Study(tmp_path)
     pd.concat([rows, other]).to_csv(pooled.scans, index=False)
+    structures.read(study.scans).write(pooled.scans)
     pooled.splits.write_text(json.dumps(PATIENTS))
     told = write(pooled, tmp_path, "--modality", "pooled", "--modalities", "ct", "t1", "--folds", 0)
     assert list(told["dataset"]) == [f"{case}_{modality}" for modality in ("ct", "t1") for case in TRAINING]

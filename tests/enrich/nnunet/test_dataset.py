@@ -25,9 +25,9 @@ def content(path: Path) -> dict:
 
 
 def test_channels_are_named_so_that_only_a_real_ct_is_normalized_as_ct():
-    assert channel_names("ct", ["t1", "t2"], "synthetic") == {"0": "CT", "1": "synthetic T1w", "2": "synthetic T2w"}
-    assert channel_names("t1", ["ct"], "synthetic") == {"0": "T1w", "1": "synthetic CT"}
-    assert channel_names("t1", ["ct"], "zero") == {"0": "T1w", "1": "zero CT"}
+    assert channel_names(["ct"], ["t1", "t2"], "synthetic") == {"0": "CT", "1": "synthetic T1w", "2": "synthetic T2w"}
+    assert channel_names(["t1"], ["ct"], "synthetic") == {"0": "T1w", "1": "synthetic CT"}
+    assert channel_names(["t1"], ["ct"], "zero") == {"0": "T1w", "1": "zero CT"}
 
 
 def test_training_patients_are_in_the_map_and_test_patients_in_images_ts_only(raw: Path):
@@ -94,7 +94,7 @@ def copy(study: Study, tmp_path: Path) -> Study:
     """A study that a test may spoil."""
     for name in ("scans", "synthetic"):
         shutil.copytree(study.root / name, tmp_path / name)
-    for path in (study.scans, study.splits):
+    for path in (study.scans, study.splits, study.root / "structures.json"):
         shutil.copy(path, tmp_path)
     return Study(tmp_path)
 
@@ -156,7 +156,7 @@ def test_bad_input_is_refused_and_nothing_is_written(copy: Study, spoil):
 def test_bad_input_is_one_line_to_the_user(copy: Study):
     spoil_hash(copy)
     command = [sys.executable, "-m", "enrich.nnunet.dataset", "--scans", copy.scans, "--splits", copy.splits]
-    command += ["--modality", "ct", "--modalities", "ct", "t1", "--target", "liver", "--synthetic", copy.synthetic]
+    command += ["--modality", "ct", "--modalities", "ct", "t1", "--synthetic", copy.synthetic]
     command += ["--output", copy.root / "raw" / "Dataset001_enriched" / "dataset.json"]
     done = subprocess.run(list(map(os.fspath, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 1

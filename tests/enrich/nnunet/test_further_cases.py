@@ -100,7 +100,7 @@ def test_cases_that_must_not_train_are_refused(study: Study, tmp_path: Path, spo
 
 def test_cases_are_for_the_single_channel_only(study: Study, cases: Path, tmp_path: Path):
     arguments = ["--scans", study.scans, "--splits", study.splits, "--modality", "ct", "--modalities", "ct", "t1"]
-    arguments += ["--target", "liver", "--output", tmp_path / "raw" / "Dataset001_enriched" / "dataset.json"]
+    arguments += ["--output", tmp_path / "raw" / "Dataset001_enriched" / "dataset.json"]
     with pytest.raises(SystemExit):
         call(dataset.main, *arguments, "--cases", cases, "--synthetic", study.synthetic)
 

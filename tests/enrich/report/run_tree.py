@@ -19,12 +19,13 @@ from enrich.axial import to_axial
 from enrich.config import resolve
 from enrich.datasets import scans as read_scans
 from enrich.intensity import Intensity, denormalize, stored_range
-from enrich.prepare import prepare, select
+from enrich.prepare import select
 from enrich.report import __main__ as report
 from enrich.rows import rows
 from enrich.score import score
 from enrich.tables import comparisons, segmentation
 from gan.files import sha256
+from tests.enrich.prepared import write_scans
 
 TERMS = {"critic": ["adversarial", "penalty"], "generator": ["adversarial", "cycle"]}
 NNUNET_LOG = """
@@ -70,10 +71,8 @@ def build(root, layout="chaos", patients=4, size=64, slices=10, outer=0, **keys)
     phantom.write(layout, phantom.parse(layout, settings | counts), root / "raw" / "phantom.json")
     config = config_of(layout, settings | counts, outer_folds=outer, **keys)
     run = root / "results" / "small"
-    (run / "scans").mkdir(parents=True)
     scans = list(read_scans(layout, root / "raw", release=config["data"]["release"]))
-    found = prepare(select(scans, config["modalities"], root), config["target"], run / "scans", 1)
-    index.write(found, run / "scans.csv")
+    write_scans(select(scans, config["modalities"], root), run / "scans.csv", *config["target"])
     folders = [run / f"outer{number}" for number in range(outer)] or [run]
     made = [_split(folder, run / "scans.csv", config, number) for number, folder in enumerate(folders)]
     shared = [_control(run / "synthetic" / kind, run / "scans.csv", config) for kind in config["controls"][1:]]
@@ -119,7 +118,7 @@ def _split(folder, scans_csv, config, number):
             for seed in config["seeds"]:
                 home = folder / "nnunet" / modality / row.channels(seed) / f"seed{seed}"
                 path = _segment(home, scans_csv, who.test, modality, errors=len(rows(config)) - k, seed=seed)
-                told = {"modality": modality, "method": row.name, "seed": seed, "structure": config["target"]}
+                told = {"modality": modality, "method": row.name, "seed": seed, "structure": config["target"][0]}
                 scores.append(score(scans_csv, path, told))
                 if seed == 0:
                     predictions.append(f"{row.name}/{modality}={path}")

@@ -140,7 +140,9 @@ def test_an_epoch_that_was_trained_twice_counts_once(tmp_path):
         (folder / "training_log_1.txt").write_text(text)
         text = f"2026: Epoch 0 \n2026: train_loss nan\nPseudo dice [np.float32({dice})]\nEpoch time: 3 s\n"
         (folder / "training_log_2.txt").write_text(text)
-    found = curves._read_nnunet(tmp_path / "predictions" / "index.csv").set_index("quantity")
+    found = curves._read_nnunet(tmp_path / "predictions" / "index.csv", {"segmentation": "per_modality"}).set_index(
+        "quantity"
+    )
     assert found.loc["pseudo Dice", "value"] == pytest.approx(0.6)  # mean over folds of the last
     assert np.isnan(found.loc["training loss", "value"])
 

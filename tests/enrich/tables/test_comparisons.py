@@ -17,10 +17,10 @@ def test_tables_of_the_two_families(study, compared):
     primary, exploratory = comparisons.layout(study(), compared)
     assert [len(table.blocks[0].rows) for table in (primary, exploratory)] == [2, 12]
     first = [cell.text for cell in primary.blocks[0].rows[0]]
-    assert first[:6] == ["DICE (%)", "CT", "TarGAN", "Single", "10", "0"]
-    assert first[6].startswith("+2.05 [+2.0")  # 2 + the mean of 0 to 0.09
-    assert first[7:] == ["+1.00", "0.00195", "0.00391", "0.00195"]
-    assert primary.blocks[0].rows[0][6].mark == "*"
+    assert first[:7] == ["liver", "DICE (%)", "CT", "TarGAN", "Single", "10", "0"]
+    assert first[7].startswith("+2.05 [+2.0")  # 2 + the mean of 0 to 0.09
+    assert first[8:] == ["+1.00", "0.00195", "0.00391", "0.00195"]
+    assert primary.blocks[0].rows[0][7].mark == "*"
     assert not any(cell.mark for row in exploratory.blocks[0].rows for cell in row)
     assert "better" not in markdown(exploratory)
     assert latex(primary).isascii()

@@ -220,11 +220,30 @@ def test_command_lines_write_the_same_numbers_three_times(scores, study, tmp_pat
     assert "could have been significant" in text  # two patients cannot show anything
 
 
-def test_other_structures_are_refused(scores, study, tmp_path, monkeypatch):
-    scores.loc[0, "structure"] = "spleen"
-    scores.to_csv(tmp_path / "scores.csv", index=False)
+def test_every_other_structure_has_a_table_of_its_own(scores, study, tmp_path, monkeypatch):
+    spleen = scores[scores["modality"] == "t1"].assign(structure="spleen", dice_percent=50.0)
+    pd.concat([scores, spleen]).to_csv(tmp_path / "scores.csv", index=False)
+    compared = tmp_path / "tables" / "comparisons.csv"
+    run(comparisons_table, monkeypatch, study(), scores=tmp_path / "scores.csv", output=compared)
+    output = tmp_path / "tables" / "segmentation.csv"
+    run(segmentation, monkeypatch, study(), scores=tmp_path / "scores.csv", comparisons=compared, output=output)
+    table = pd.read_csv(output)
+    ours = table[table["source"] == "this run"]
+    assert set(ours["modality"][ours["structure"] == "spleen"]) == {"t1"}
+    means = ours[(ours["structure"] == "spleen") & (ours["metric"] == "dice_percent")]["mean"]
+    assert means.tolist() == [50.0, 50.0]
+    first, last = (output.with_suffix(".md").read_text().split("Segmentation of the ")[k] for k in (0, 2))
+    assert "DICE (%) ↑ CT" in first
+    assert last.startswith("spleen")
+    tested = comparisons_table.read(compared)
+    assert set(tested["family"][tested["structure"] == "spleen"]) == {"exploratory"}
+    assert set(tested["structure"][tested["family"] == "primary"]) == {"liver"}
+
+
+def test_a_study_without_its_target_is_refused(scores, study, tmp_path, monkeypatch):
+    scores.assign(structure="spleen").to_csv(tmp_path / "scores.csv", index=False)
     files = {"scores": tmp_path / "scores.csv", "comparisons": "none", "output": tmp_path / "out" / "table.csv"}
-    with pytest.raises(InputError, match="liver, spleen, expected only liver"):
+    with pytest.raises(InputError, match="found structures spleen, expected liver"):
         run(segmentation, monkeypatch, study(), **files)
     assert not (tmp_path / "out").exists()
 
