@@ -1,0 +1,104 @@
+"""How far a scan lies from those that a model was trained on: its grid, and the distribution of its intensities."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enrich import volume
+from enrich.axial import AXIAL
+from enrich.intensity import body_mask
+from enrich.modality import is_ct, title
+from enrich.volume import Volume
+from gan.errors import InputError
+
+GRID = 1.5  # times beyond the training scans
+SPREAD = 2.0  # times the farthest training scan
+LEAST = {True: 40.0, False: 0.05}  # HU, or share of an MR scan's range: what scans of one scanner may differ by
+QUANTILES = np.linspace(0.01, 0.99, 25)
+AXES = ("from left to right", "from front to back", "from slice to slice")
+
+Facts = dict[str, Any]
+
+
+def describe(scan: Volume, modality: str, path: Path) -> Facts:
+    """Return the grid of a scan, (x, y, z) once it is axial, in mm, and the quantiles of its intensities.
+
+    CT in HU, over all voxels. MR, whose scale is arbitrary, within the body, as a share of the range between its 0.5
+    and 99.5 percentiles.
+
+    Raises:
+        InputError: an MR scan without a body; names `path`.
+    """
+    axial = volume.reorient(scan, AXIAL)
+    values = axial.array.astype(np.float32)
+    if not is_ct(modality):
+        body = body_mask(values, modality)
+        if not body.any():
+            raise InputError(path, "no body", "foreground")
+        low, high = np.percentile(values[body], (0.5, 99.5))
+        values = (values[body] - low) / max(high - low, 1e-6)
+    extent = np.array(axial.array.shape[::-1]) * axial.spacing_mm
+    return {
+        "spacing_mm": list(axial.spacing_mm),
+        "extent_mm": extent.tolist(),
+        "quantiles": np.quantile(values, QUANTILES).tolist(),
+        "minimum": float(axial.array.min()),
+    }
+
+
+def summarize(scans: Iterable[Facts], modality: str) -> Facts:
+    """Return what training scans of a modality are like: bounds of the grid, mean quantiles, and the farthest scan."""
+    found = list(scans)
+    grids = {name: np.array([facts[name] for facts in found]) for name in ("spacing_mm", "extent_mm")}
+    quantiles = np.array([facts["quantiles"] for facts in found])
+    mean = quantiles.mean(axis=0)
+    spread = max(_distance(own, mean) for own in quantiles)
+    return {
+        **{name: [rows.min(axis=0).tolist(), rows.max(axis=0).tolist()] for name, rows in grids.items()},
+        "quantiles": mean.tolist(),
+        "minimum": min(facts["minimum"] for facts in found),
+        "spread": max(spread, LEAST[is_ct(modality)]),
+    }
+
+
+def warnings(scan: Volume, modality: str, training: Mapping[str, Facts], path: Path) -> list[str]:
+    """Return what about a scan lies far outside the training scans of its modality, and how far.
+
+    Args:
+        scan: as it is, not normalized.
+        modality: what it is said to be.
+        training: of every modality, what `summarize` returned.
+        path: its file, for error messages.
+    """
+    own, known = describe(scan, modality, path), training[modality]
+    found = []
+    for name, words in (("spacing_mm", "voxel spacing"), ("extent_mm", "extent")):
+        for value, low, high, axis in zip(own[name], *known[name], AXES, strict=True):
+            if not low / GRID <= value <= high * GRID:
+                span = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+                found.append(f"{words} {axis} {value:.4g} mm, in training {span} mm")
+    if not is_ct(modality) and own["minimum"] < 0 <= known["minimum"]:
+        found.append(f"intensities down to {own['minimum']:.4g}, in training none below 0: it may be CT")
+    far = {name: _far(scan, name, facts, path) for name, facts in training.items()}
+    if far[modality] > SPREAD:
+        nearest = min(far, key=lambda name: far[name])
+        like = f"; it looks like {title(nearest)}" if nearest != modality else ""
+        times = f"{far[modality]:.1f} times as far from their mean as the farthest training scan"
+        found.append(f"intensities unlike {title(modality)} in training, {times}{like}")
+    return found
+
+
+def _far(scan: Volume, modality: str, training: Facts, path: Path) -> float:
+    try:
+        quantiles = np.array(describe(scan, modality, path)["quantiles"])
+    except InputError:
+        return np.inf
+    return _distance(quantiles, np.array(training["quantiles"])) / float(training["spread"])
+
+
+def _distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return the Wasserstein distance of two distributions, by their quantiles."""
+    return float(np.abs(one - other).mean())

@@ -1,0 +1,174 @@
+"""From a finished run to the next patient: exported bundles, predicted scans, on a tiny phantom of three modalities."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pandas as pd
+import pytest
+
+from enrich import index, volume
+from enrich.datasets import dicom
+from tests.test_workflow import CONFIG, copy_project, snakemake
+
+RUN = CONFIG | {
+    "run": "bundles",
+    "methods": {"stargan": CONFIG["methods"]["stargan"]},
+    "controls": ["single", "zero"],
+    "correction": {"ct_field_of_view_mm": 200},
+}
+SCORES = "results/bundles/scores/segmentation.csv"
+
+
+def program(name, *arguments, cwd=None):
+    """Run a program in a process of its own; return it."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", f"enrich.{name}", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    copy = tmp_path_factory.mktemp("bundles")
+    copy_project(copy)
+    done = snakemake(copy, SCORES, config=RUN)
+    assert done.returncode == 0, done.stderr[-5000:]
+    return copy
+
+
+@pytest.fixture(scope="module")
+def bundle(project):
+    done = program("export", project / "results/bundles", "stargan", "--output", project / "bundle")
+    assert done.returncode == 0, done.stderr
+    return project / "bundle"
+
+
+def tests_of(project):
+    scans = index.read(project / "results/bundles/scans.csv", index.SCANS)
+    who = json.loads((project / "results/bundles/splits.json").read_text())
+    return scans[scans["patient"].isin(who["test"])]
+
+
+def test_a_bundle_holds_no_pickle_and_nobody(project, bundle):
+    suffixes = {path.suffix for path in bundle.rglob("*") if path.is_file()}
+    assert suffixes == {".safetensors", ".json", ".md", ""}  # the last is the mark of a published folder
+    patients = set(index.read(project / "results/bundles/scans.csv", index.SCANS)["patient"])
+    text = "".join(path.read_text() for path in bundle.rglob("*") if path.suffix in (".json", ".md"))
+    assert not [patient for patient in patients if f'"{patient}"' in text or f" {patient} " in text]
+    card = (bundle / "README.md").read_text()
+    assert "It is no medical device" in card
+    assert "| liver | CT | " in card
+
+
+def test_the_next_patient_is_segmented_as_the_test_patients_were(project, bundle, tmp_path):
+    """The raw scans of the test patients, through the bundle: the same segmentations, voxel for voxel, and scores."""
+    results, rows = project / "results/bundles", []
+    scans = tests_of(project)
+    raw = {"ct": "Train_Sets/CT/{}/DICOM_anon", "t1": "Train_Sets/MR/{}/T1DUAL/DICOM_anon/InPhase"}
+    for row in scans.to_dict("records"):
+        image = results / "raw" / raw[row["modality"]].format(int(row["case"][2:]))
+        rows.append((row["case"], row["modality"], image, results / row["label"]))
+    table = tmp_path / "cases.csv"
+    pd.DataFrame(rows, columns=["case", "modality", "image", "label"]).drop(columns="label").to_csv(table, index=False)
+    done = program("predict", bundle, "--cases", table, "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    for row in scans.to_dict("records"):
+        modality, case = row["modality"], row["case"]
+        made = volume.read(tmp_path / "out" / case / f"{modality}_segmentation.nii.gz")
+        ours = volume.read(results / f"nnunet/{modality}/stargan-seed0/seed0/predictions/{case}.nii.gz")
+        assert np.array_equal(volume.placed(ours, made).array, made.array)
+        other = "t1" if modality == "ct" else "ct"
+        synthetic = volume.read(tmp_path / "out" / case / f"{modality}_to_{other}.nii.gz").array
+        stored = volume.read(results / f"synthetic/stargan/seed0/{case}_{modality}_to_{other}.nii.gz").array
+        assert np.array_equal(synthetic, stored - (1024 if other == "ct" else 0))
+
+
+def test_a_labelled_cohort_is_scored_as_the_run_scores(project, bundle, tmp_path):
+    results, scans = project / "results/bundles", tests_of(project)
+    rows = scans.assign(image=[results / p for p in scans["image"]], label=[results / p for p in scans["label"]])
+    rows[["case", "modality", "image", "label"]].to_csv(tmp_path / "cohort.csv", index=False)
+    done = program("predict", bundle, "--cases", tmp_path / "cohort.csv", "--reference", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    keys = ["case", "modality", "structure"]
+    paths = (tmp_path / "out/scores.csv", project / SCORES)
+    found, ours = (pd.read_csv(path).set_index(keys).sort_index() for path in paths)
+    ours = ours[ours["method"] == "stargan"]
+    assert list(found.columns) == list(ours.columns)
+    numbers = ours.select_dtypes("number").columns
+    assert np.allclose(found[numbers], ours[numbers], equal_nan=True)
+
+
+def test_a_dicom_series_is_answered_with_dicom_seg(project, bundle, tmp_path):
+    scan = tests_of(project).query("modality == 'ct'").iloc[0]
+    series = project / f"results/bundles/raw/Train_Sets/CT/{int(scan['case'][2:])}/DICOM_anon"
+    done = program("predict", bundle, "--image", f"ct={series}", "--dicom-seg", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    found = highdicom.seg.segread(tmp_path / "out/case/ct_segmentation.dcm")
+    assert [segment.SegmentLabel for segment in found.SegmentSequence] == ["liver"]
+    headers = [dicom.read_header(path) for path in series.iterdir()]
+    uids = [one.SOPInstanceUID for one in sorted(headers, key=lambda one: one.ImagePositionPatient[2])]
+    masks = found.get_pixels_by_source_instance(uids, assert_missing_frames_are_empty=True)[..., 0]
+    made = volume.read(tmp_path / "out/case/ct_segmentation.nii.gz")
+    assert made.array.any()
+    assert np.array_equal(masks, made.array == 1)
+
+
+def test_a_wrong_modality_is_warned_of(project, bundle, tmp_path):
+    scan = tests_of(project).query("modality == 't1'").iloc[0]
+    image = project / "results/bundles" / scan["image"]
+    done = program("predict", bundle, "--image", f"ct={image}", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "intensities unlike CT in training" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--image", "pet={image}"], "found modality pet, expected one of ct, t1"),
+        (["--image", "ct={image}", "--image", "ct={image}"], "found a second ct of case case"),
+        (["--image", "ct=nowhere.nii.gz"], "nowhere.nii.gz: found no such file"),
+    ],
+)
+def test_one_line_for_a_wrong_call(project, bundle, tmp_path, arguments, message):
+    image = project / "results/bundles" / tests_of(project).iloc[0]["image"]
+    done = program("predict", bundle, *(text.format(image=image) for text in arguments), "--output", tmp_path / "out")
+    assert done.returncode == 1
+    assert message in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_changed_bundle_is_refused(project, bundle, tmp_path):
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    (path,) = copy.glob("nnunet/ct/*.safetensors")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    done = program("predict", copy, "--image", "ct=x.nii.gz", "--output", tmp_path / "out")
+    assert "found another file, expected the one that" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [("oracle", "no row of its tables"), ("targan", "expected one of single, zero, stargan")],
+)
+def test_only_rows_of_the_run_are_exported(project, tmp_path, method, message):
+    done = program("export", project / "results/bundles", method, "--output", tmp_path / "bundle")
+    assert message in done.stderr
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_control_is_a_bundle_too(project, tmp_path):
+    scan = tests_of(project).iloc[0]
+    for method in ("single", "zero"):
+        done = program("export", project / "results/bundles", method, "--output", tmp_path / method)
+        assert done.returncode == 0, done.stderr
+        image = f"{scan['modality']}={project / 'results/bundles' / scan['image']}"
+        done = program("predict", tmp_path / method, "--image", image, "--output", tmp_path / f"{method}-out")
+        assert done.returncode == 0, done.stderr
+        made = volume.read(tmp_path / f"{method}-out" / "case" / f"{scan['modality']}_segmentation.nii.gz")
+        ours = project / f"results/bundles/nnunet/{scan['modality']}/{method}/seed0/predictions/{scan['case']}.nii.gz"
+        assert np.array_equal(made.array, volume.read(ours).array)
