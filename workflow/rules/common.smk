@@ -287,7 +287,7 @@ def synthetic_of(split, name):
     """Index of what a translator of a seed, or a control, makes, before scans that lack it are filled with it."""
     if name in KINDS:
         return f"results/{RUN}/synthetic/{name}/index.csv"
-    return f"results/{split}/synthetic/{'/'.join(name.rsplit('-', 1))}/index.csv"
+    return f"results/{split}/synthetic/{Path(*name.rsplit('-', 1))}/index.csv"
 
 
 def dropped_scans(wildcards):
@@ -307,7 +307,7 @@ def order_of_sources():
 
 def synthetic_to_fill(wildcards):
     """Index of what fills the channels that scans lack."""
-    return synthetic_of(wildcards.split, wildcards.made.replace("/", "-"))
+    return synthetic_of(wildcards.split, "-".join(Path(wildcards.made).parts))
 
 
 def synthetic_index(wildcards):
