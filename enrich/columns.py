@@ -24,6 +24,8 @@ class Table:
 
 METRICS = ["dice_percent", "ravd_percent", "assd_mm", "mssd_mm", "hd95_mm", "chaos_score", "slice_dice_percent"]
 TRANSLATION_METRICS = ["s_score_percent", "psnr_db", "ssim", "mi_nats", "mae_in_target", "slice_consistency"]
+OF_REAL_TARGETS = ["psnr_db", "ssim", "mae_in_target"]
+"""Those that compare a translation with the real scan of its target."""
 FLOOR, CEILING = "copy", "real"
 """Methods of the translation tables that are no translator: the source, or a real scan, in a translation's place."""
 

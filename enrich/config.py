@@ -154,7 +154,14 @@ def _check_enrichment(config: Config, source: Path) -> None:
         found = "all" if config["structures"] is None else ", ".join(config["structures"])
         expected = f"[liver], all that CT's labels know: with {shared[0]} one segmenter learns from those of CT and MR"
         raise InputError(f"{source}: structures", found, expected)
+    mixed = [
+        *(["missing"] if missing is not None else []),
+        *(["segmentation"] if config["segmentation"] != "per_modality" else []),
+    ]
     for name, entry in config["compositions"].items():
+        if mixed and entry["segmenter"] != "nnunet":
+            expected = f"nnunet: beside {mixed[0]} a channel holds real and synthetic scans, which only it scales alike"
+            raise InputError(f"{source}: compositions.{name}.segmenter", entry["segmenter"], expected)
         if transfers and entry["use"] == "cases":
             expected = "channels: further cases of a modality train with its own labels"
             raise InputError(f"{source}: compositions.{name}.use", "cases, with segmentation: transfer", expected)
@@ -285,7 +292,7 @@ def _made_by(key: str) -> list[str]:
     """Return the patterns of the first finished files that depend on a key."""
     match key.split("."):
         case ["methods", name, *_]:
-            return [f"gan/{name}/**/model.pt", f"segmenters/{name}/**/model.pt"]
+            return [f"gan/{name}/**/model.pt", f"segmenters/{name}/**/model.pt", f"synthetic/{name}/*/index.csv"]
         case ["nnunet", *_]:
             return ["nnunet/*/*/preprocessed/*/*.json"]
         case ["intensity" | "image_size", *_]:

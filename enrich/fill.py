@@ -6,6 +6,7 @@ Whatever lies on another grid than the case's reference scan is resampled onto i
 import argparse
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from enrich.volume import Volume
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
-COLUMNS = (*index.SYNTHETIC, "of")
+COLUMNS = (*index.SYNTHETIC, "of", "of_sha256")
 RECORD = "filled.json"
 MEAN = "mean"
 REAL = "real"
@@ -49,12 +50,15 @@ class Known:
         self.scans = index.read(scans_csv, index.SCANS)
         self._scans_csv, self._synthetic = scans_csv, synthetic
         self._real = {(row["case"], row["modality"]): row for row in self.scans.to_dict("records")}
+        self._modalities: defaultdict[str, list[str]] = defaultdict(list)
+        for case, modality in self._real:
+            self._modalities[case].append(modality)
         rows = index.read(synthetic, index.SYNTHETIC).to_dict("records")
         self._made = {(row["case"], row["source"], row["target"]): row for row in rows}
 
     def modalities(self, case: str) -> list[str]:
         """Return the modalities that a case has."""
-        return [modality for other, modality in self._real if other == case]
+        return self._modalities[case]
 
     def real(self, case: str, modality: str) -> Image:
         """Return a scan, after its hash was checked."""
@@ -137,7 +141,7 @@ def fill(
                 name = path.name
             else:
                 name = os.path.relpath(image.path.absolute(), home.absolute())
-            yield case, reference, target, name, image.sha256, of
+            yield case, reference, target, name, image.sha256, of, "+".join(each.sha256 for each in images)
 
 
 def _as_they_are(images: Sequence[Image], grid: Volume) -> Image | None:
@@ -159,7 +163,11 @@ def _onto(images: Sequence[Image], grid: Volume, window_hu: tuple[float, float] 
                 expected = f"at least {COVERED:.0%}, since nothing is registered here"
                 raise InputError(image.path, f"{covered:.0%} of the grid of its case's reference covered", expected)
         found.append(scan.array)
-    return grid.with_array(found[0] if len(found) == 1 else volume.compact(np.rint(np.mean(found, axis=0))))
+    if len(found) == 1:
+        return grid.with_array(found[0])
+    mean = np.asarray(np.mean(found, axis=0, dtype=np.float32))
+    whole = all(np.issubdtype(array.dtype, np.integer) for array in found)
+    return grid.with_array(volume.compact(np.rint(mean)) if whole else mean)
 
 
 def main() -> None:

@@ -35,9 +35,9 @@ def draw(modalities_of: Mapping[str, set[str]], fractions: Mapping[str, float], 
         wanted = round(fraction * len(have))
         order = np.random.default_rng([seed, *modality.encode()]).permutation(have).tolist()
         may = [patient for patient in order if len(left[patient]) > 1]
-        if len(may) < wanted:
+        if (most := min(len(may), len(have) - 1)) < wanted:
             found = f"{modality}: {fraction}, {wanted} of {len(have)} patients"
-            raise InputError("missing.simulate", found, f"at most {len(may)}, who keep another modality")
+            raise InputError("missing.simulate", found, f"at most {most}, who keep another modality, and not all")
         lost[modality] = set(may[:wanted])
         for patient in lost[modality]:
             left[patient].remove(modality)

@@ -17,16 +17,23 @@ from tqdm import tqdm
 
 from enrich import index, volume
 from enrich.axial import AXIAL
-from enrich.config import PRECOMPUTED
-from enrich.intensity import Intensity, denormalize, normalize
+from enrich.crossfit import ALL
+from enrich.intensity import Intensity, denormalize, normalize, stored_range
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
 
 def write_precomputed(
-    scans_csv: Path, modalities: Sequence[str], given: Path, intensity: Intensity, folder: Path
+    scans_csv: Path,
+    modalities: Sequence[str],
+    given: Path,
+    intensity: Intensity,
+    folder: Path,
+    dropped: Path | None = None,
 ) -> pd.DataFrame:
     """Write the given scans to `folder` as synthetic ones are stored, with their sidecars; return the index.
+
+    A folder that was made for the complete data may be given: what is made of `dropped` scans is not read.
 
     Intensities are scaled as those of a real scan of the modality are, by the preset default, stored as `denormalize`
     says, and 0 outside nnU-Net's non-zero mask of the source.
@@ -35,16 +42,12 @@ def write_precomputed(
         InputError: a scan without its translations, a file that is none of them, or one on another grid.
     """
     scans = index.read(scans_csv, index.SCANS)
-    wanted = {
-        f"{row['case']}_{row['modality']}_to_{target}.nii.gz": (row, target)
-        for _, row in scans.iterrows()
-        for target in modalities
-        if target != row["modality"]
-    }
+    wanted = _names(scans, modalities)
+    unread = {} if dropped is None else _names(index.read(dropped, index.SCANS), modalities)
     there = {path.name for path in given.glob("*.nii.gz")} if given.is_dir() else set()
     if missing := sorted(wanted.keys() - there):
         raise InputError(given, f"no {missing[0]}, {len(missing)} of {len(wanted)} are not there", "every translation")
-    if strange := sorted(there - wanted.keys()):
+    if strange := sorted(there - wanted.keys() - unread.keys()):
         raise InputError(given / strange[0], "a file for no scan of the study", "<case>_<source>_to_<target>.nii.gz")
     rows = []
     for name, (row, target) in tqdm(wanted.items(), "precomputed", disable=None):
@@ -61,13 +64,23 @@ def write_precomputed(
             "modality": target,
             "source": row["image"],
             "source_sha256": row["image_sha256"],
-            "fit": PRECOMPUTED,
+            "range": stored_range(target, intensity),
+            "fit": ALL,
             "models_sha256": [],
             "precomputed_sha256": sha256(path),
         }
         (folder / name.replace(".nii.gz", ".json")).write_text(json.dumps(facts, indent=2) + "\n")
-        rows.append((row["case"], row["modality"], target, name, sha256(folder / name), PRECOMPUTED))
+        rows.append((row["case"], row["modality"], target, name, sha256(folder / name), ALL))
     return pd.DataFrame(rows, columns=[*index.SYNTHETIC, "fit"])
+
+
+def _names(scans: pd.DataFrame, modalities: Sequence[str]) -> dict[str, tuple["pd.Series[str]", str]]:
+    return {
+        f"{row['case']}_{row['modality']}_to_{target}.nii.gz": (row, target)
+        for _, row in scans.iterrows()
+        for target in modalities
+        if target != row["modality"]
+    }
 
 
 def main() -> None:
@@ -76,12 +89,18 @@ def main() -> None:
     parser.add_argument("--scans", type=Path, required=True)
     parser.add_argument("--modalities", nargs="+", required=True)
     parser.add_argument("--folder", type=Path, required=True, help="of the given scans")
+    parser.add_argument("--dropped", type=Path, help="index of scans whose translations may be there too")
     parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
     with publish_folder(arguments.output.parent) as folder:
         rows = write_precomputed(
-            arguments.scans, arguments.modalities, arguments.folder, Intensity(**arguments.intensity), folder
+            arguments.scans,
+            arguments.modalities,
+            arguments.folder,
+            Intensity(**arguments.intensity),
+            folder,
+            arguments.dropped,
         )
         rows.to_csv(folder / "index.csv", index=False)
 

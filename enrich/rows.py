@@ -11,6 +11,7 @@ from gan.errors import InputError
 
 NNUNET = "nnunet"
 ALL_LABELS = "all modalities"
+UNKNOWN = "unknown"
 CONTROLS = {
     "single": "Single",
     "pooled": "Pooled real",
@@ -89,15 +90,18 @@ def rows(config: Config) -> list[Row]:
         about, title = facts(method_of(name, entry)), title_of(name)
         translates, segments = about.get("translates", True), about.get("segments", False)
         labels = labels_used(name, config) if translates else "–"
-        if config["segmentation"] == "transfer" and labels not in ("none", "–"):
-            expected = f"one that reads none, since only those of {', '.join(config['transfer_from'])} are to train"
-            raise InputError(f"methods.{name}", f"a method that reads labels of {labels}", expected)
+        if config["segmentation"] == "transfer" and (segments or labels not in ("none", UNKNOWN)):
+            expected = (
+                f"one that reads no labels, since only those of {', '.join(config['transfer_from'])} are to train"
+            )
+            raise InputError(f"methods.{name}", f"a method that reads those of {about['labels']}", expected)
         if segments:
             found.append(Row(name, title, str(about["labels"]) if translates else "–", segmenter=name))
         if translates and segments:
             found.append(Row(f"{name}-nnunet", f"{title} + nnU-Net", shared or labels, translator=name))
         elif translates:
-            found.append(Row(name, title, shared or labels, translator=name))
+            known = f"{shared}; its own {UNKNOWN}" if shared and labels == UNKNOWN else shared or labels
+            found.append(Row(name, title, known, translator=name))
     for name, entry in config["compositions"].items():
         translator, segmenter = entry["translator"], entry["segmenter"]
         title, labels = f"{title_of(translator)} + {title_of(segmenter)}", labels_used(translator, config)
@@ -106,9 +110,9 @@ def rows(config: Config) -> list[Row]:
         elif segmenter == NNUNET:
             labels = shared or labels
         found.append(Row(name, title, labels, segmenter, translator, entry["use"]))
-    known: dict[tuple[str, str], str] = {}
+    rows_of: dict[tuple[str, str], str] = {}
     for row in found:
-        other = known.setdefault((row.segmenter, row.channels(0)), row.name)
+        other = rows_of.setdefault((row.segmenter, row.channels(0)), row.name)
         if other != row.name:
             raise InputError(f"compositions.{row.name}", f"what {other} is already", "another row")
     return found + [budgeted for row in found for budgeted in _budgets(row, config)]
@@ -144,11 +148,16 @@ def together(config: Config) -> bool:
     return bool(config["segmentation"] != "per_modality")
 
 
+def without_budget(channels: str) -> str:
+    """Return a data set's name without the shares of labels and of synthetic cases that it is made with."""
+    return re.sub(r"(-labels\d+)?(-synthetic\d+)?$", "", channels)
+
+
 def data_set(config: Config, modality: str, channels: str) -> str:
     """Return the data set, below the folder `nnunet`, whose nnU-Net segments; a `pooled` one is of all modalities."""
     if channels == "pooled":
         return "pooled/single"
-    alone = channels.startswith("single") or "-cases-" in channels
+    alone = without_budget(channels) == "single" or "-cases-" in channels
     return f"{modality}/{channels}" if alone or not together(config) else f"pooled/{channels}"
 
 
@@ -157,7 +166,7 @@ def index_of(config: Config, channels: str) -> str | None:
 
     Below the folder of a split, but for a control's that is not filled: this lies below that of the run.
     """
-    name = re.sub(r"(-labels\d+)?(-synthetic\d+)?$", "", channels)
+    name = without_budget(channels)
     if name in ("single", "pooled") or "-cases-" in name:
         return None
     made = name if name in CONTROLS else "/".join(name.rsplit("-", 1))

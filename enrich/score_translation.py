@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from enrich import index, structures, volume
 from enrich.arguments import named_path
-from enrich.columns import CEILING, FLOOR, TRANSLATION
+from enrich.columns import CEILING, FLOOR, OF_REAL_TARGETS, TRANSLATION
 from enrich.evaluate import read_mask
 from enrich.intensity import Intensity
 from enrich.metrics.image import mean_absolute_error, mutual_information_nats, psnr_db, slice_consistency, ssim
@@ -135,7 +135,7 @@ def _compare(translation: Translation, label: volume.Volume, scans: Path, intens
     }
     real = read_aligned(scans, translation.row, translation.picture.modality, intensity)
     if real is None:
-        return found | dict.fromkeys(("psnr_db", "ssim", "mae_in_target"), np.nan)
+        return found | dict.fromkeys(OF_REAL_TARGETS, np.nan)
     return found | {
         "psnr_db": psnr_db(image, real.images, body),
         "ssim": ssim(image, real.images, body),

@@ -76,16 +76,17 @@ def draw(modalities_of: ModalitiesOf, train: float, watch: int, seed: int) -> Sp
 def draw_outer(modalities_of: ModalitiesOf, folds: int, number: int, watch: int, seed: int) -> Splits:
     """Draw outer fold `number` of `folds`, in which every patient tests once; other arguments as of `draw`.
 
-    As many folds as there are patients of each stratum leave one out.
+    As many folds as there are patients of each stratum leave one out, where all of them have the same modalities.
 
     Raises:
-        InputError: more folds than patients, or too few for one to train, of some stratum.
+        InputError: more folds than patients with some modality, or too few to train, of some stratum.
     """
     splits = Splits()
     for modalities, order in _shuffled(modalities_of, np.random.default_rng(seed)):
-        if folds > len(order):
-            expected = f"at most {len(order)}, the patients with {' and '.join(modalities)}"
-            raise InputError("outer_folds", folds, expected)
+        for modality in modalities:
+            count = sum(modality in modalities_of[patient] for patient in order)
+            if folds > count:
+                raise InputError("outer_folds", folds, f"at most {count}, the patients with a labelled {modality} scan")
         test = [str(patient) for patient in np.array_split(order, folds)[number]]
         rest = [patient for patient in order if patient not in test]
         if len(rest) <= watch:
@@ -184,9 +185,13 @@ def split_scans(scans: pd.DataFrame, design: Design, outer: int = 0) -> Splits:
     """Split the labelled patients of `scans.csv`; `outer` is the number of the outer fold.
 
     Raises:
-        InputError: a modality that no one trains or no one tests.
+        InputError: a modality without a label, or that no one trains or no one tests.
     """
     labelled = scans[scans["label"] != ""]
+    if unlabelled := sorted(set(scans["modality"]) - set(labelled["modality"])):
+        raise InputError(
+            "split", f"no labelled {unlabelled[0]} scan", "some to train and some to test, or no such modality"
+        )
     modalities_of = {
         str(patient): tuple(sorted(set(rows["modality"]))) for patient, rows in labelled.groupby("patient", sort=True)
     }
@@ -241,15 +246,24 @@ def _shuffled(
 ) -> Iterable[tuple[tuple[str, ...], list[str]]]:
     """Yield the patients of each stratum in a random order, and the modalities that they have.
 
-    Patients with a modality in common are in one stratum, whatever else each of them lacks.
+    Patients with a modality in common are in one stratum, whatever else each of them lacks. Those who lack the same are
+    spread evenly, so that every part of the order has its share of them.
     """
     strata: list[set[str]] = []
     for modalities in modalities_of.values():
         joined = [stratum for stratum in strata if stratum & set(modalities)]
         strata = [stratum for stratum in strata if stratum not in joined] + [set(modalities).union(*joined)]
     for stratum in sorted(map(sorted, strata)):
-        patients = sorted(patient for patient, modalities in modalities_of.items() if set(modalities) <= set(stratum))
-        yield tuple(stratum), [str(patient) for patient in generator.permutation(patients)]
+        kinds: dict[tuple[str, ...], list[str]] = {}
+        for patient, modalities in sorted(modalities_of.items()):
+            if set(modalities) <= set(stratum):
+                kinds.setdefault(modalities, []).append(patient)
+        places = [
+            ((number + 0.5) / len(patients), modalities, str(patient))
+            for modalities, patients in sorted(kinds.items())
+            for number, patient in enumerate(generator.permutation(patients))
+        ]
+        yield tuple(stratum), [patient for *_, patient in sorted(places)]
 
 
 def _of(patients: list[str], modalities_of: ModalitiesOf) -> ModalitiesOf:

@@ -17,6 +17,7 @@ import yaml
 from enrich.datasets import phantom_brats, phantom_chaos
 from tests.test_workflow import CONFIG, ROOT, copy_project
 
+DOWNLOAD = ROOT / "workflow/rules/download.smk"
 SMALL = {
     "image_size": 64,
     "methods": {"stargan": CONFIG["methods"]["stargan"]},
@@ -27,28 +28,34 @@ SMALL = {
 
 def write_chaos(project):
     phantom_chaos.write(phantom_chaos.Settings(3, 3, 10, 64, 1), project / "data/CHAOS_Train_Sets")
-    (project / "data/CHAOS_Train_Sets/download.json").write_text("{}")
+    record = {"url": "", "sha256": re.search(r'CHAOS_SHA256 = "(\w+)"', DOWNLOAD.read_text())[1]}
+    (project / "data/CHAOS_Train_Sets/download.json").write_text(json.dumps(record))  # as if it had been fetched
 
 
-def write_brats(project):
-    phantom_brats.write(phantom_brats.Settings(8, 8, 64, 1), project / "data/BraTS2021_Training_Data")
+def write_brats(project, patients=8):
+    phantom_brats.write(phantom_brats.Settings(patients, 8, 64, 1), project / "data/BraTS2021_Training_Data")
 
 
 def write_nnunet(project):
-    """Write some cases of a BraTS phantom as a raw data set in which one case in three lacks T1ce, another FLAIR."""
-    write_brats(project)
+    """Write some cases of a BraTS phantom as a raw data set in which one case in three lacks T1ce, another FLAIR.
+
+    The last case has no label.
+    """
+    write_brats(project, patients=9)
     folder = project / "data/Dataset137_Tumour"
     names, rows = ["flair", "t1ce"], []
-    for name in ("imagesTr", "labelsTr"):
+    for name in ("imagesTr", "labelsTr", "imagesTs"):
         (folder / name).mkdir(parents=True)
     for number, case in enumerate(sorted((project / "data/BraTS2021_Training_Data").glob("BraTS*"))):
         label = folder / "labelsTr" / f"{case.name}.nii.gz"
-        label.symlink_to(case / f"{case.name}_seg.nii.gz")
+        if number < 8:
+            label.symlink_to(case / f"{case.name}_seg.nii.gz")
         for channel, modality in enumerate(names):
             if number % 3 != channel + 1:
                 image = case / f"{case.name}_{modality}.nii.gz"
-                (folder / "imagesTr" / f"{case.name}_{channel:04d}.nii.gz").symlink_to(image)
-                rows.append((f"next{number}", modality, image, label))
+                where = folder / ("imagesTr" if number < 8 else "imagesTs")
+                (where / f"{case.name}_{channel:04d}.nii.gz").symlink_to(image)
+                rows.append((f"next{number}", modality, image, label if number < 8 else ""))
     told = {
         "channel_names": {"0": "FLAIR", "1": "T1ce"},
         "labels": {"background": 0, "whole tumour": [1, 2, 4], "tumour core": [1, 4], "enhancing tumour": 4},
@@ -57,7 +64,8 @@ def write_nnunet(project):
         "file_ending": ".nii.gz",
     }
     (folder / "dataset.json").write_text(json.dumps(told))
-    pd.DataFrame(rows, columns=["case", "modality", "image", "label"]).to_csv(project / "data/cases.csv", index=False)
+    cohort = pd.DataFrame(rows, columns=["case", "modality", "image", "label"])
+    cohort[cohort["label"] != ""].to_csv(project / "data/cases.csv", index=False)
 
 
 EXAMPLES = {
@@ -117,6 +125,7 @@ def test_an_example_ends_with_the_next_patient(example):
         assert (table["state"] == "dropped").sum() == 4
     if name == "your-nnunet-data":
         assert list(pd.read_csv(project / "out/scores.csv").columns) == list(scores.columns)
+        assert len(json.loads((results / "splits.json").read_text())["unlabelled"]) == 1
 
 
 def test_every_page_is_run():

@@ -1,6 +1,7 @@
 """Cases that lack different modalities, and one segmenter of all, from raw scans to the audit, on a tiny phantom."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,10 @@ DESIGNS = {
     "missing": {"missing": {"source": ["flair"], "simulate": {"t1ce": 0.5}}},
     "unified": {"segmentation": "unified"},
     "transfer": {"segmentation": "transfer", "transfer_from": ["flair"]},
+    "precomputed": {
+        "missing": {"source": "mean", "simulate": {"t1ce": 0.5}},
+        "methods": {"mine": {"method": "precomputed", "folder": "results/unified/synthetic/stargan/seed0"}},
+    },
 }
 
 
@@ -41,9 +46,12 @@ def run_of(project):
 
     def run(name) -> Path:
         if name not in made:
+            if name == "precomputed":
+                run("unified")
             config = RUN | {"run": name} | DESIGNS[name]
-            targets = [f"results/{name}/audit.json", f"results/{name}/figures/availability.png"]
-            done = snakemake(project, *targets, config=config)
+            done = snakemake(
+                project, f"results/{name}/{'report/index.html' if 'missing' in config else 'audit.json'}", config=config
+            )
             assert done.returncode == 0, done.stderr[-5000:]
             made[name] = project / "results" / name
         return made[name]
@@ -67,7 +75,7 @@ def test_every_row_scores_every_test_scan(run_of, design):
     scans, who = index.read(root / "scans.csv", index.SCANS), json.loads((root / "splits.json").read_text())
     tests = scans[scans["patient"].isin(who["test"])]
     expected = set(zip(tests["case"], tests["modality"], strict=True))
-    assert set(scores["method"]) == {"single", "oracle", "stargan"}
+    assert set(scores["method"]) == {"single", "oracle", "mine" if design == "precomputed" else "stargan"}
     for _, own in scores.groupby("method"):
         assert set(zip(own["case"], own["modality"], strict=True)) == expected
         assert len(own) == len(expected)
@@ -86,6 +94,35 @@ def test_a_case_keeps_its_scans_and_lacks_what_was_dropped(run_of):
     assert channels == {"0": "FLAIR", "1": "real or synthetic T1ce"}
     assert dataset(root, "flair/oracle")["channel_names"] == {"0": "FLAIR", "1": "T1ce"}
     assert dataset(root, "t1ce/single")["numTraining"] < dataset(root, "flair/single")["numTraining"]
+
+
+def test_the_report_shows_what_the_segmenters_got(run_of):
+    root = run_of("missing")
+    page = (root / "report/index.html").read_text()
+    data = json.loads(re.search(r'<script type="application/json" id="slices-data">(.*?)</script>', page, re.DOTALL)[1])
+    kept, seen = names(root / "scans.csv"), set()
+    for scan in data["scans"]:
+        case, modality = scan["source"].split()
+        by = {method["title"]: [channel["title"] for channel in method["channels"]] for method in scan["methods"]}
+        other, title = ("t1ce", "T1ce") if modality == "flair" else ("flair", "FLAIR")
+        has = (case, other) in kept
+        seen.add(has)
+        assert by == {
+            "Single": [],
+            "Oracle": [title],
+            "StarGAN": [f"real {title}" if has else f"synthetic {title} of FLAIR"],
+        }
+    assert seen == {True, False}
+
+
+def test_scans_made_elsewhere_fill_what_is_missing(run_of):
+    root = run_of("precomputed")
+    filled = index.read(root / "filled/mine/seed0/index.csv", ("case", "source", "target", "of"))
+    assert set(filled["of"]) == {"real", "flair"}
+    told = [json.loads(path.read_text()) for path in (root / "synthetic/mine/seed0").glob("*.json")]
+    assert told
+    assert all(one["fit"] == "all" and one["precomputed_sha256"] for one in told)
+    assert "mine" in (root / "tables/translation.md").read_text()
 
 
 def test_one_segmenter_takes_the_cases_of_all_modalities_in_one_order(run_of):
@@ -146,6 +183,28 @@ def test_a_channel_of_another_source_than_configured(copied):
     filled.loc[filled["of"] == "flair", "of"] = "real"
     index.write(filled, path)
     assert any("with t1ce of real, expected flair" in line for line in found_in(copied))
+
+
+def test_a_channel_of_another_patient(copied):
+    path = copied / "filled/stargan/seed0/index.csv"
+    filled = pd.read_csv(path, dtype=str)
+    first, second = filled[filled["of"] == "flair"].index[:2]
+    told = ["image", "sha256"]
+    filled.loc[first, told], filled.loc[second, told] = filled.loc[second, told].copy(), filled.loc[first, told].copy()
+    index.write(filled, path)
+    expected = f"{filled['case'][first]} flair with t1ce of flair, another image, expected the image of that case"
+    assert any(expected in line for line in found_in(copied))
+
+
+def test_a_translation_compared_with_a_dropped_scan(copied):
+    path = copied / "translations/stargan/seed0/all/scores.csv"
+    scores = pd.read_csv(path, dtype=str)
+    dropped = pd.read_csv(copied / "dropped.csv", dtype=str)
+    place = scores["case"].isin(dropped["case"]) & (scores["target"] == "t1ce")
+    scores.loc[place, "ssim"] = "0.5"
+    index.write(scores, path)
+    assert place.any()
+    assert any("its t1ce, which was dropped, expected not compared" in line for line in found_in(copied))
 
 
 def test_a_slice_of_a_dropped_scan(copied):

@@ -51,8 +51,9 @@ def channels_made_as_configured(study: Study) -> Check:
         "Every synthetic image is the one that was indexed and lies beside a record of the models that made it; "
         "these are models on disk of its method, seed and fit, the fit is what the config and the folds say, and "
         "with crossfit, as for whoever does not train the GAN, none of them was trained on the patient whom it "
-        "translated. In the controls it is the source again, the real scan of the target, or an empty volume. Of what "
-        "was precomputed elsewhere it is not known who was seen, and nothing is claimed."
+        "translated, unless she has no label and so trains no segmenter and tests nothing. In the controls it is the "
+        "source again, the real scan of the target, or an empty volume. Of what was precomputed elsewhere it is not "
+        "known who was seen, and nothing is claimed."
     )
     check = Check("synthetic channels", claim, study.files)
     for path in study.results.controls:
@@ -93,8 +94,8 @@ def _require_channel(check: Check, study: Study, split: Split, origin: Origin, r
     same = facts["source_sha256"] == study.image_sha256[scan]
     check.require(same, sidecar, f"another source of {patient}", f"as {study.scans_csv}")
     if method_of(origin.name, study.config["methods"][origin.name]) == PRECOMPUTED:
-        elsewhere = row["fit"] == PRECOMPUTED and not facts["models_sha256"]
-        check.require(elsewhere, sidecar, "models of this run", "none, since it was made elsewhere")
+        check.require(not facts["models_sha256"], sidecar, "models of this run", "none, since it was made elsewhere")
+        check.require(row["fit"] == ALL, sidecar, f"fit {row['fit']}", ALL)
         return
     made = Made(patient, row["fit"], facts["models_sha256"], fit_of(study, split, patient, origin.test))
     require_models(check, study, split, sidecar, origin.name, origin.seed, made)
@@ -164,7 +165,7 @@ def require_models(check: Check, study: Study, split: Split, record: Path, name:
         own = (model.name, model.seed, model.network) == (name, seed, None)
         check.require(own, record, f"the model {model.path}", expected)
         fits.add(model.fit)
-        if who.folds or patient not in who.translated_from:
+        if patient not in who.unlabelled and (who.folds or patient not in who.translated_from):
             leak = f"patient {patient} translated by {model.path}, which was trained on {patient}"
             check.require(patient not in split.seen(model), record, leak, "a model that never saw the patient")
     folds = {f"fold{number}" for number in range(len(who.folds))}

@@ -11,14 +11,15 @@ from enrich.audit.check import Check
 from enrich.audit.records import read_json
 from enrich.audit.study import Split, Study, examine
 from enrich.audit.translators import read_slices
+from enrich.rows import without_budget
 
 
 def channels_filled_as_configured(study: Study) -> Check:
     """Every case keeps its own scans, and gets only what it lacks."""
     claim = (
         "Every scan has one channel of each modality: its case's own scan where the config keeps it, else what was "
-        "synthesized from the scans that the config names; each is the file that was indexed, and the index was made "
-        "of scans.csv and of the synthetic channels on disk."
+        "synthesized from the scans that the config names, or a mean or resampling of these files that was recorded; "
+        "each is the file that was indexed, and the index was made of scans.csv and of the synthetic channels on disk."
     )
     check = Check("filled channels", claim, study.files)
     examine(check, study, "filled", _require_filled)
@@ -33,6 +34,7 @@ def _require_filled(check: Check, study: Study, split: Split, path: Path) -> Non
     for name, file in (("scans", study.scans_csv), ("synthetic", synthetic)):
         check.require_file(file, record[f"{name}_sha256"], path.with_name(fill.RECORD))
     study.files.prefetch([path, *(path.parent / image for image in rows["image"])])
+    there = index.read(synthetic, index.SYNTHETIC).set_index(["case", "source", "target"])["sha256"].to_dict()
     has: defaultdict[str, list[str]] = defaultdict(list)
     for case, modality in study.patient_of:
         has[case].append(modality)
@@ -50,9 +52,15 @@ def _require_filled(check: Check, study: Study, split: Split, path: Path) -> Non
             wanted = fill.made_of(order, own, row["source"], row["target"], str(made) == "oracle")
             found = f"{row['case']} {row['source']} with {row['target']} of {row['of']}"
             check.require(row["of"] == wanted, path, found, wanted)
-            image = os.path.realpath(path.parent / row["image"])
-            owner, _ = study.real.get(image, (study.patient_of[row["case"], row["source"]], ""))
-            check.require(owner == study.patient_of[row["case"], row["source"]], path, f"{found} of {owner}", "her own")
+            if row["target"] in own:
+                made_of = [study.image_sha256[row["case"], row["target"]]]
+            else:
+                sources = [row["source"]] if wanted == fill.REAL else wanted.split("+")
+                made_of = [there.get((row["case"], source, row["target"]), "none") for source in sources]
+            same = row["of_sha256"] == "+".join(made_of)
+            if Path(row["image"]).name != row["image"]:  # where it was indexed before, as it was
+                same &= row["sha256"] == row["of_sha256"]
+            check.require(same, path, f"{found}, another image", "the image of that case")
 
 
 def dropped_scans_unseen(study: Study) -> Check:
@@ -76,7 +84,9 @@ def dropped_scans_unseen(study: Study) -> Check:
 
 
 def _require_draw(check: Check, study: Study, simulated: dict[str, float]) -> None:
-    everything = index.read(study.folder / "complete" / "scans.csv", index.SCANS)
+    complete = study.folder / "complete" / "scans.csv"
+    everything = index.read(complete, index.SCANS)
+    study.files.sha256(complete)
     drawn = missing.drop(everything, simulated, study.config["missing"]["seed"])
     there = ((study.scans_csv, study.scans), (study.dropped_csv, study.dropped))
     for (path, found), wanted in zip(there, drawn, strict=True):
@@ -104,7 +114,7 @@ def _require_not_indexed(check: Check, study: Study, _: Split, path: Path) -> No
 
 
 def _require_not_given(check: Check, study: Study, _: Split, path: Path) -> None:
-    if path.parents[2].name.startswith("oracle"):
+    if without_budget(path.parents[2].name) == "oracle":
         return
     dropped = {os.path.realpath(study.folder / image) for image in study.dropped["image"]}
     cases = read_json(path, records.DATASET)["dataset"]

@@ -13,7 +13,7 @@ from enrich.audit.check import Check
 from enrich.audit.scored import require_gathered, require_made_by
 from enrich.audit.segmenters import trained_folds
 from enrich.audit.study import Split, Study, examine
-from enrich.columns import CEILING, DISTRIBUTION, TRANSLATION
+from enrich.columns import CEILING, DISTRIBUTION, OF_REAL_TARGETS, TRANSLATION
 from enrich.gather import read_scores
 from enrich.rows import folder_for_tests
 
@@ -25,7 +25,7 @@ def translations_of_test_patients(study: Study) -> Check:
         "networks and of the index whose hashes lie beside it. Every score in scores/translation.csv and "
         "scores/distribution.csv is that of a translator of the config, or of the floor or ceiling, and of a seed and "
         "an outer fold of the config; it is of test patients, and of the fit by which they are translated; and all "
-        "of these, each labelled test scan in every direction, are there once."
+        "of these, each labelled test scan in every direction, are there once. None is compared with a dropped scan."
     )
     check = Check("translations", claim, study.files)
     examine(check, study, "segmented", _require_segmented)
@@ -82,6 +82,14 @@ def _require_scores(check: Check, study: Study, split: Split, path: Path) -> pd.
         check.require(patient == owner, path, f"patient {patient} for case {case}", owner)
         expected = _fit(study, split, owner, test)
         check.require(fit == expected, path, f"patient {patient} translated by fit {fit}", expected or "none")
+    dropped = set(zip(study.dropped["case"], study.dropped["modality"], strict=True))
+    for row in (
+        scores[[*OF_REAL_TARGETS, "case", "target"]].dropna(how="all", subset=OF_REAL_TARGETS).to_dict("records")
+    ):
+        name_of = f"{row['case']} compared with its {row['target']}"
+        check.require(
+            (row["case"], row["target"]) not in dropped, path, f"{name_of}, which was dropped", "not compared"
+        )
     modalities = study.config["modalities"]
     directions = [(each, each) for each in modalities] if name == CEILING else permutations(modalities, 2)
     wanted = {(case, *both) for both in directions for case in study.labelled_tests(split, both[0])}

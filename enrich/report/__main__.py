@@ -42,8 +42,10 @@ def report(arguments: argparse.Namespace) -> str:
         arguments.scans,
         arguments.splits,
         arguments.synthetic,
+        arguments.channels,
         arguments.predictions,
         Intensity(**study.config["intensity"]),
+        arguments.dropped,
     )
     read = [arguments.scans, *arguments.splits, arguments.scores, *arguments.tables, arguments.comparisons]
     return render(
@@ -130,7 +132,9 @@ def main() -> None:
     parser.add_argument("--comparisons", type=Path, required=True, help="tables/comparisons.csv")
     parser.add_argument("--audit", type=Path, required=True, help="audit.json")
     parser.add_argument("--figures", type=Path, nargs="*", default=[], help="figures/*.png that are shown as they are")
+    parser.add_argument("--dropped", type=Path, help="dropped.csv, whose scans only the oracle has")
     parser.add_argument("--synthetic", type=named_path, nargs="*", default=[], metavar="NAME=INDEX.CSV")
+    parser.add_argument("--channels", type=named_path, nargs="*", default=[], metavar="NAME=INDEX.CSV")
     parser.add_argument("--predictions", type=_predicted, nargs="*", default=[], metavar="METHOD/MODALITY=INDEX.CSV")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="model.pt, each with its log.csv beside it")
     parser.add_argument("--output", type=Path, required=True, help="HTML")

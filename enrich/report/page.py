@@ -112,11 +112,12 @@ def render(page: Page) -> str:
 
 def _failures(page: Page) -> Table:
     titles = page.study.titles
-    columns = [Column(name) for name in ("Patient", "Case", "Modality", "Method", "What")]
+    columns = [Column(name) for name in ("Patient", "Case", "Modality", "Structure", "Method", "What")]
     lines = [
         Line(
             [
                 *(Cell(text, text.casefold()) for text in (row["patient"], row["case"], title(row["modality"]))),
+                Cell(row["structure"].replace("_", " "), row["structure"]),
                 *(Cell(text, text.casefold()) for text in (titles.get(row["method"], row["method"]), row["note"])),
                 Cell(str(row["seed"]), row["seed"]),
             ]

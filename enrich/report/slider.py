@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from enrich.fill import REAL
 from enrich.modality import title
 from enrich.report.distributions import METRICS
 from enrich.report.pictures import Size, grey_picture, outline, size_of
@@ -116,11 +117,11 @@ def _scan(
             continue
         name = method.translator or method.name.partition("@")[0]
         channels = []
-        for target in volumes.targets(name, scan) if method.use == "channels" else []:
+        for target, of in volumes.channels(name, scan) if method.use == "channels" else []:
             key = f"{source} {target} {name}"
             if key not in images:
-                images[key] = _pictures(volumes.synthetic(name, scan, target), slices, size)
-            channels.append({"title": f"{'synthetic ' if method.translator else ''}{title(target)}", "images": key})
+                images[key] = _pictures(volumes.channel(name, scan, target), slices, size)
+            channels.append({"title": _made(target, of, method), "images": key})
         about = own[own["method"] == method.name]
         values = {
             "title": method.title,
@@ -142,6 +143,16 @@ def _scan(
         "methods": shown,
         "start": next((number for number, one in enumerate(shown) if one["channels"] and one["made"]), 0),
     }
+
+
+def _made(target: str, of: str | None, method: Row) -> str:
+    """Say what a channel is: `of` as `enrich.fill` has it, None where everything is made of the scan."""
+    if of == REAL:
+        return f"real {title(target)}"
+    if method.translator is None:
+        return title(target)
+    sources = f" of {' and '.join(map(title, of.split('+')))}" if of else ""
+    return f"synthetic {title(target)}{sources}"
 
 
 def slices_through(mask: Mask, count: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,18 @@ from numpy.typing import NDArray
 
 from enrich import index, splits, structures, volume
 from enrich.axial import AXIAL, to_axial
-from enrich.intensity import Intensity
+from enrich.fill import REAL
+from enrich.intensity import Intensity, stored_as_images
+from enrich.modality import is_ct
 from enrich.rows import CONTROLS
 from enrich.volume import Volume
 from gan.errors import InputError
 
 Planes = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Indexes = dict[tuple[str, Path], tuple[Path, pd.DataFrame]]
+
+NOTHING = pd.DataFrame(columns=[*index.SYNTHETIC])
 
 
 @dataclass(frozen=True)
@@ -50,36 +54,36 @@ class Volumes:
         scans: Path,
         splits_of_run: Sequence[Path],
         synthetic: Sequence[tuple[str, Path]],
+        channels: Sequence[tuple[str, Path]],
         predictions: Sequence[tuple[tuple[str, str], Path]],
         intensity: Intensity,
+        dropped: Path | None = None,
     ) -> None:
         """Read the indexes.
 
         Args:
             scans: `scans.csv`.
             splits_of_run: `splits.json`: one, or one for each outer fold.
-            synthetic: name and `index.csv`, which lies in the folder of its split; a name once for each split. A
-                control, which no split changes, may lie elsewhere and is everybody's.
+            synthetic: of translations, name and `index.csv`, which lies in the folder of its split; a name once for
+                each split.
+            channels: the same of what segmenters got beside a scan, real or synthetic. A control, which no split
+                changes, may lie elsewhere and is everybody's.
             predictions: (method, modality) and `index.csv`; the same once for each split.
             intensity: how real scans are shown.
+            dropped: `dropped.csv`, of the scans that only the oracle has.
 
         Raises:
-            InputError: an unreadable index, one of synthetic scans outside the folder of every split, or a scan that a
-                method segmented twice.
+            InputError: an unreadable index, one of translations or channels outside the folder of every split, or a
+                scan that a method segmented twice.
         """
         self.intensity = intensity
         self._scans_csv = scans
         self._scans, self._structures = index.read(scans, index.SCANS), structures.read(scans)
-        self._real = {(scans.parent / row["image"]).resolve(): row for _, row in self._scans.iterrows()}
+        known = [self._scans, *([] if dropped is None else [index.read(dropped, index.SCANS)])]
+        self._real = {(scans.parent / row["image"]).resolve(): row for _, row in pd.concat(known).iterrows()}
         self._split_of = {patient: path.parent for path in splits_of_run for patient in splits.read(path).test}
-        self._synthetic: dict[tuple[str, Path], tuple[Path, pd.DataFrame]] = {}
-        for name, path in synthetic:
-            everywhere = [one.parent for one in splits_of_run]
-            folders = [folder for folder in everywhere if folder in path.parents]
-            if not folders and name not in CONTROLS:
-                raise InputError(path, "a folder of no split", " or ".join(map(str, everywhere)))
-            rows = index.read(path, index.SYNTHETIC)
-            self._synthetic |= {(name, folder): (path, rows) for folder in folders or everywhere}
+        everywhere = [one.parent for one in splits_of_run]
+        self._synthetic, self._channels = _by_split(synthetic, everywhere), _by_split(channels, everywhere)
         self._predictions: dict[tuple[str, str, str], tuple[Path, str, str]] = {}
         for (method, modality), path in predictions:
             for _, row in index.read(path, index.PREDICTIONS).iterrows():
@@ -112,35 +116,60 @@ class Volumes:
 
     def targets(self, name: str, scan: TestScan) -> list[str]:
         """Return the modalities that a scan is translated to by `name`, in the order of the index."""
-        _, rows = self._synthetic.get((name, scan.split), (None, None))
-        return [] if rows is None else list(_of(rows, scan)["target"])
+        return list(self._rows(self._synthetic, name, scan)["target"])
 
     def synthetic(self, name: str, scan: TestScan, target: str) -> Planes:
-        """Return a scan in modality `target` by `name`, (Z, Y, X) from 0 to 1, axial.
+        """Return a scan in modality `target` by `name`, as `channel` does."""
+        return self._planes(self._synthetic, name, scan, target)
 
-        A synthetic scan is shown over the range that its sidecar says, a real one as all real scans are, an empty one
-        black.
+    def channels(self, name: str, scan: TestScan) -> list[tuple[str, str | None]]:
+        """Return the modalities of a scan's further channels by `name`, and what each is made of.
+
+        That is what `enrich.fill` says, or None where every channel is made of the scan.
+        """
+        rows = self._rows(self._channels, name, scan)
+        rows = rows[rows["target"] != scan.row["modality"]]
+        made_of = rows["of"] if "of" in rows else [None] * len(rows)
+        return list(zip(rows["target"], made_of, strict=True))
+
+    def channel(self, name: str, scan: TestScan, target: str) -> Planes:
+        """Return a further channel of a scan by `name`, (Z, Y, X) from 0 to 1, axial.
+
+        A synthetic scan is shown over the range that all synthetic ones have, a real one as all real scans are, an
+        empty one black.
 
         Raises:
-            InputError: the index lacks it, the file is another one, its grid is not the scan's, or it has no sidecar.
+            InputError: the index lacks it, the file is another one, or its grid is not the scan's.
         """
-        path, rows = self._synthetic[name, scan.split]
-        wanted = _of(rows, scan)
-        wanted = wanted[wanted["target"] == target]
+        return self._planes(self._channels, name, scan, target)
+
+    def _rows(self, where: Indexes, name: str, scan: TestScan) -> pd.DataFrame:
+        _, rows = where.get((name, scan.split), (None, NOTHING))
+        found: pd.DataFrame = rows[(rows["case"] == scan.row["case"]) & (rows["source"] == scan.row["modality"])]
+        return found
+
+    def _planes(self, where: Indexes, name: str, scan: TestScan, target: str) -> Planes:
+        path, _ = where[name, scan.split]
+        rows = self._rows(where, name, scan)
+        wanted = rows[rows["target"] == target]
         if len(wanted) != 1:
             expected = f"{scan.row['case']} from {scan.row['modality']} to {target} once"
             raise InputError(path, f"{len(wanted)} images", expected)
-        file = index.file_of(path, *wanted.iloc[0][["image", "sha256"]])
+        row = wanted.iloc[0]
+        file = index.file_of(path, row["image"], row["sha256"])
         found = volume.read(file)
         volume.require_same_grid(file, found, scan.grid)
         if (real := self._real.get(file.resolve())) is not None:
             return self._grey(found, real, file).array
-        voxels = volume.reorient(found, AXIAL).array.astype(np.float32)
-        if not voxels.any():
-            return voxels
-        low, high = _range_of(file)
-        grey: Planes = np.clip((voxels - low) / (high - low), 0, 1)
-        return grey
+        if name == "copy":
+            return self._grey(found, scan.row, file).array
+        if row.get("of") == REAL and not is_ct(target):
+            own = self._scans[(self._scans["case"] == row["case"]) & (self._scans["modality"] == target)]
+            return self._grey(found, own.iloc[0], file).array
+        voxels = volume.reorient(found, AXIAL).array
+        black = not voxels.any()
+        images = stored_as_images(voxels, target, self.intensity)
+        return np.zeros_like(images) if black else ((images + 1) / 2).astype(np.float32)
 
     def prediction(self, method: str, scan: TestScan) -> Mask | None:
         """Return what a method segmented, (Z, Y, X), axial; None where it segmented no such scan.
@@ -161,15 +190,13 @@ class Volumes:
         return axial.with_array((axial.array + 1) / 2)
 
 
-def _of(rows: pd.DataFrame, scan: TestScan) -> pd.DataFrame:
-    found: pd.DataFrame = rows[(rows["case"] == scan.row["case"]) & (rows["source"] == scan.row["modality"])]
-    return found
-
-
-def _range_of(image: Path) -> tuple[float, float]:
-    sidecar = image.with_name(image.name.replace(".nii.gz", ".json"))
-    try:
-        low, high = json.loads(sidecar.read_text())["range"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(sidecar, "no readable range", "the sidecar of a synthetic scan") from error
-    return low, high
+def _by_split(found: Sequence[tuple[str, Path]], splits_of_run: Sequence[Path]) -> Indexes:
+    """Read indexes by name and folder of their split; a control's outside all of them is that of each."""
+    indexes: Indexes = {}
+    for name, path in found:
+        folders = [folder for folder in splits_of_run if folder in path.parents]
+        if not folders and name not in CONTROLS:
+            raise InputError(path, "a folder of no split", " or ".join(map(str, splits_of_run)))
+        rows = index.read(path, index.SYNTHETIC)
+        indexes |= {(name, folder): (path, rows) for folder in folders or splits_of_run}
+    return indexes

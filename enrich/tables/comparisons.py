@@ -140,7 +140,7 @@ def main() -> None:
     scores = read_scores(arguments.scores)
     found = [compare(of_structure(scores, study.structure), study.modalities, list(study.titles), study.design)]
     for name, own in scores.groupby("structure", sort=False):
-        if name != study.structure:
+        if name != study.structure and study.design.reference in set(own["method"]):
             modalities = [modality for modality in study.modalities if modality in set(own["modality"])]
             methods = [method for method in study.titles if method in set(own["method"])]
             found.append(compare(own, modalities, methods, replace(study.design, methods=())))

@@ -2,7 +2,6 @@
 
 import json
 
-import pandas as pd
 import pytest
 
 from enrich import index, missing, structures
@@ -36,6 +35,11 @@ def test_nobody_loses_the_last_scan():
         draw(pairs, {"t1": 0.5, "t2": 0.6}, seed=3)
 
 
+def test_a_modality_that_everybody_would_lose():
+    with pytest.raises(InputError, match=r"t1: 0.99, 20 of 20 patients, expected at most 19"):
+        draw(EVERYBODY, {"t1": 0.99}, seed=0)
+
+
 def test_what_is_kept_and_what_is_dropped_lie_side_by_side(scans, tmp_path):
     whole, kept = tmp_path / "complete" / "scans.csv", tmp_path / "scans.csv"
     write_scans(scans, whole)
@@ -58,10 +62,3 @@ def test_a_modality_that_nobody_has(scans, tmp_path, capsys):
     with pytest.raises(InputError, match=r"scans.csv: found no scan of pet, expected some to drop"):
         call(missing.main, *arguments, "--simulate", json.dumps({"pet": 0.5}))
     assert not (tmp_path / "scans.csv").exists()
-
-
-def test_all_patients_of_a_modality(scans, tmp_path):
-    rows = pd.DataFrame({"patient": ["a", "a", "b"], "modality": ["t1", "t2", "t1"]})
-    kept, dropped = missing.drop(rows, {"t2": 1.0}, 0)
-    assert kept["patient"].tolist() == ["a", "b"]
-    assert dropped.index.tolist() == [1]

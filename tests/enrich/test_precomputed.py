@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from enrich import index, volume
-from enrich.config import PRECOMPUTED
-from enrich.intensity import Intensity
+from enrich.intensity import Intensity, stored_range
 from enrich.precomputed import write_precomputed
 from gan.errors import InputError
 from gan.files import sha256
@@ -39,17 +38,17 @@ def given(scans_csv, tmp_path):
     return folder
 
 
-def written(scans_csv, given, tmp_path):
+def written(scans_csv, given, tmp_path, dropped=None):
     folder = tmp_path / "synthetic"
     folder.mkdir(exist_ok=True)
-    return write_precomputed(scans_csv, NAMES, given, Intensity(), folder), folder
+    return write_precomputed(scans_csv, NAMES, given, Intensity(), folder, dropped), folder
 
 
 def test_every_translation_is_taken_over_on_the_grid_of_its_source(scans_csv, given, tmp_path):
     rows, folder = written(scans_csv, given, tmp_path)
     scans = index.read(scans_csv, index.SCANS).set_index("case")
     assert len(rows) == 4
-    assert set(rows["fit"]) == {PRECOMPUTED}
+    assert set(rows["fit"]) == {"all"}
     for row in rows.to_dict("records"):
         path = folder / row["image"]
         assert sha256(path) == row["sha256"]
@@ -59,6 +58,7 @@ def test_every_translation_is_taken_over_on_the_grid_of_its_source(scans_csv, gi
         assert told["source_sha256"] == scans["image_sha256"][row["case"]]
         assert told["precomputed_sha256"] == sha256(given / row["image"])
         assert told["models_sha256"] == []
+        assert told["range"] == list(stored_range(row["target"], Intensity()))
 
 
 def test_intensities_are_stored_as_those_of_synthetic_scans(scans_csv, given, tmp_path):
@@ -95,4 +95,16 @@ def test_another_grid(scans_csv, given, tmp_path):
     found = volume.read(path)
     volume.write(volume.Volume(found.array, (9.0, *found.spacing_mm[1:]), found.origin_mm, found.direction), path)
     with pytest.raises(InputError, match=r"ct01_ct_to_t1.nii.gz: found a grid of .* spacing \[9.0, 2.0, 5.0\]"):
+        written(scans_csv, given, tmp_path)
+
+
+def test_what_is_made_of_a_dropped_scan_is_not_read(scans_csv, given, tmp_path):
+    scans = index.read(scans_csv, index.SCANS)
+    gone = scans["case"] == "ct01"
+    index.write(scans[gone], tmp_path / "dropped.csv")
+    index.write(scans[~gone], scans_csv)
+    (given / "ct01_ct_to_t1.nii.gz").write_bytes(b"")
+    rows, _ = written(scans_csv, given, tmp_path, tmp_path / "dropped.csv")
+    assert len(rows) == 3
+    with pytest.raises(InputError, match=r"ct01_ct_to_t1.nii.gz: found a file for no scan of the study"):
         written(scans_csv, given, tmp_path)

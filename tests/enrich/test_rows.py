@@ -3,13 +3,14 @@ from pathlib import Path
 import pytest
 
 from enrich.config import resolve
-from enrich.rows import compared, rows
+from enrich.rows import compared, data_set, rows
 from gan.errors import InputError
 
 GIVEN = {
     "data": {"reader": "chaos", "phantom": {}},
     "modalities": ["ct", "t1"],
     "target": "liver",
+    "structures": ["liver"],
     "controls": ["single"],
 }
 SOURCE = Path("study.yaml")
@@ -120,3 +121,20 @@ def test_primary_comparisons_are_of_rows_of_full_budget_unless_others_are_named(
     config["statistics"]["reference"] = "zero"
     with pytest.raises(InputError, match=r"statistics\.reference: found zero"):
         compared(config, rows(config))
+
+
+def test_an_entry_may_be_called_like_a_control():
+    config = resolve(GIVEN | {"methods": {"single-gan": {"method": "stargan"}}, "segmentation": "unified"}, SOURCE)
+    assert data_set(config, "t1", "single-gan-seed0") == "pooled/single-gan-seed0"
+    assert data_set(config, "t1", "single-labels50") == "t1/single-labels50"
+
+
+def test_with_transfer_no_method_reads_labels():
+    transfer = {"segmentation": "transfer", "transfer_from": ["ct"]}
+    given = {"method": "precomputed", "folder": "elsewhere"}
+    found = rows_of(methods={"stargan": {}, "mine": given}, **transfer)
+    assert found["stargan"].labels_used == "CT"
+    assert found["mine"].labels_used == "CT; its own unknown"
+    for name, keys in (("targan", {}), ("segan", {}), ("csgan", {"weights": {"shape": 0}})):
+        with pytest.raises(InputError, match=f"methods.{name}: found a method that reads those of"):
+            rows_of(methods={name: keys}, **transfer)

@@ -108,7 +108,9 @@ def test_every_patient_tests_once_over_the_outer_folds(folds):
 
 
 def test_more_outer_folds_than_patients_are_refused():
-    with pytest.raises(InputError, match="outer_folds: found 7, expected at most 6, the patients with ct"):
+    with pytest.raises(
+        InputError, match="outer_folds: found 7, expected at most 6, the patients with a labelled ct scan"
+    ):
         split_scans(scans_of(), Design(DRAWN, outer_folds=7))
 
 
@@ -148,3 +150,25 @@ def test_folds_of_others_than_the_gan_s_patients_are_refused_on_reading(tmp_path
         read(path)
     path.write_text(json.dumps({"train": ["a", "b"], "test": ["c"], "folds": [["a"], ["b"]]}))
     assert read(path) == Splits(train=["a", "b"], test=["c"], folds=[["a"], ["b"]])
+
+
+LACKING = {f"p{k:02}": ("ct",) if k % 4 else ("ct", "t1") for k in range(20)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_those_who_have_a_rare_modality_are_spread_over_sets_and_folds(seed):
+    splits = draw(LACKING, 0.5, 0, seed)
+    assert sum("t1" in LACKING[patient] for patient in splits.test) in (2, 3)
+    for number in range(5):
+        outer = split_scans(scans_of(LACKING), Design(DRAWN | {"seed": seed}, outer_folds=5), number)
+        assert sum("t1" in LACKING[patient] for patient in outer.test) == 1
+
+
+def test_more_outer_folds_than_patients_with_a_modality_are_refused():
+    with pytest.raises(InputError, match="outer_folds: found 6, expected at most 5, the patients with a labelled t1"):
+        split_scans(scans_of(LACKING), Design(DRAWN, outer_folds=6))
+
+
+def test_a_modality_without_any_label_is_refused():
+    with pytest.raises(InputError, match="split: found no labelled ct scan"):
+        split_scans(scans_of(unlabelled={name for name in PATIENTS if name.startswith("ct")}), Design(DRAWN))

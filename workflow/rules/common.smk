@@ -29,6 +29,7 @@ from enrich.rows import (
     rows,
     title_of,
     together,
+    without_budget,
 )
 from enrich.rows import index_of as index_below
 from gan.errors import InputError
@@ -257,11 +258,6 @@ def sources_of_segmentation(wildcards):
     return sources("enrich.segment", f"gan.methods.{METHOD[wildcards.name]}")
 
 
-def without_budget(channels):
-    """A data set's name without the shares of labels and of synthetic cases that it is made with."""
-    return re.sub(r"(-labels\d+)?(-synthetic\d+)?$", "", channels)
-
-
 def budget_options(wildcards):
     """The shares of labels and of synthetic cases that a data set is made with."""
     words = []
@@ -303,6 +299,16 @@ def order_of_sources():
     """What a missing channel is made of, where cases keep their scans."""
     missing = config["missing"]
     return [] if missing is None else ["--order", json.dumps(missing["source"])]
+
+
+def folder_of_given_scans(wildcards):
+    """The folder of scans that were synthesized elsewhere."""
+    return config["methods"][wildcards.name]["folder"]
+
+
+def given_scans(wildcards):
+    """The scans in it: one that is replaced is taken over anew."""
+    return sorted(map(str, Path(folder_of_given_scans(wildcards)).glob("*.nii.gz")))
 
 
 def synthetic_to_fill(wildcards):

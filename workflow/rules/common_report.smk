@@ -18,16 +18,26 @@ def figures_of_report(wildcards):
 
 
 def synthetic_of_report():
-    """Name and index of the synthetic channels: every split's translators under the first seed, and the controls."""
+    """Name and index of the translations: every split's translators under the first seed."""
     seed = config["seeds"][0]
-    made = [
+    return [
         (name, synthetic_of(split, f"{name}-seed{seed}"))
         for split in SPLITS
         for name in TRANSLATORS
     ]
-    return made + [
-        (kind, synthetic_of(RUN, kind)) for kind in KINDS if kind in config["controls"]
+
+
+def channels_of_report():
+    """Name and index of what the segmenters got beside the scans: under the first seed, and of the controls."""
+    seed = config["seeds"][0]
+    named = {name: f"{name}-seed{seed}" for name in TRANSLATORS}
+    named |= {kind: kind for kind in KINDS if kind in config["controls"]}
+    found = [
+        (name, index_of(split, channels))
+        for split in SPLITS
+        for name, channels in named.items()
     ]
+    return list(dict.fromkeys(found))
 
 
 def predictions_of_report():

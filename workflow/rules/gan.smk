@@ -99,7 +99,8 @@ rule precomputed:
     """Take over scans that were synthesized elsewhere."""
     input:
         scans=SCANS,
-        folder=lambda wildcards: config["methods"][wildcards.name]["folder"],
+        given=given_scans,
+        dropped=f"results/{RUN}/dropped.csv" if SIMULATED else [],
         sources=sources("enrich.precomputed"),
     output:
         "results/{split}/synthetic/{name}/seed{seed}/index.csv",
@@ -117,10 +118,12 @@ rule precomputed:
         runtime="12h",
     params:
         modalities=MODALITIES,
+        folder=folder_of_given_scans,
+        dropped=lambda wildcards, input: optional("--dropped", input.dropped or None),
         intensity=json.dumps(config["intensity"]),
     shell:
-        "python -m enrich.precomputed --scans {input.scans:q} --modalities {params.modalities}"
-        " --folder {input.folder:q} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
+        "python -m enrich.precomputed --scans {input.scans:q} --modalities {params.modalities} {params.dropped:q}"
+        " --folder {params.folder:q} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule synthesize_tests:

@@ -18,7 +18,7 @@ from enrich import controls, index, phantom, splits, volume
 from enrich.axial import to_axial
 from enrich.config import resolve
 from enrich.datasets import scans as read_scans
-from enrich.intensity import Intensity, denormalize, stored_range
+from enrich.intensity import Intensity, denormalize
 from enrich.prepare import select
 from enrich.report import __main__ as report
 from enrich.rows import rows
@@ -90,7 +90,8 @@ def build(root, layout="chaos", patients=4, size=64, slices=10, outer=0, **keys)
         *("--comparisons", str(run / "tables" / "comparisons.csv")),
         *("--audit", str(run / "audit.json")),
         *("--figures", str(_figure(run / "figures" / "label_budget.png"))),
-        *("--synthetic", *shared, *(text for each in made for text in each["synthetic"])),
+        *("--synthetic", *(text for each in made for text in each["synthetic"])),
+        *("--channels", *shared, *(text for each in made for text in each["synthetic"])),
         *("--predictions", *(text for each in made for text in each["predictions"])),
         *("--models", *(text for each in made for text in each["models"])),
         *("--output", str(run / "report" / "index.html")),
@@ -147,8 +148,6 @@ def _translate(folder, scans_csv, name, k, modalities):
             stored = axial.with_array(denormalize(images, target, Intensity()))
             path = home / f"{row['case']}_{row['modality']}_to_{target}.nii.gz"
             volume.write(volume.reorient(stored, scan.orientation), path)
-            facts = {"range": list(stored_range(target, Intensity()))}
-            path.with_name(path.name.replace(".nii.gz", ".json")).write_text(json.dumps(facts))
             made.append((row["case"], row["modality"], target, path.name, sha256(path), "all"))
     index.write(pd.DataFrame(made, columns=[*index.SYNTHETIC, "fit"]), home / "index.csv")
     return home / "index.csv"

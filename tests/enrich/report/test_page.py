@@ -120,17 +120,13 @@ def test_a_changed_prediction_is_refused(tmp_path):
         write_report(arguments)
 
 
-def test_a_synthetic_scan_without_a_range_or_a_split_is_refused(tmp_path):
+def test_a_synthetic_scan_without_a_split_is_refused(tmp_path):
     arguments = build(tmp_path, patients=3, size=32, slices=8)
     moved = replaced(arguments, splits=tmp_path / "elsewhere" / "splits.json")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "splits.json").write_bytes((tmp_path / "results/small/splits.json").read_bytes())
     with pytest.raises(InputError, match="a folder of no split"):
         write_report(moved)
-    for sidecar in (tmp_path / "results/small/synthetic").rglob("*.json"):
-        sidecar.unlink()
-    with pytest.raises(InputError, match="no readable range"):
-        write_report(arguments)
 
 
 def test_the_slider_shows_every_test_scan_with_its_channels_and_outlines(run):

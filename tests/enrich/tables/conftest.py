@@ -10,6 +10,7 @@ GIVEN = {
     "data": {"reader": "chaos", "folder": "raw"},
     "modalities": ["ct", "t1"],
     "target": "liver",
+    "structures": ["liver"],
     "controls": ["single"],
     "methods": {"targan": {}},
 }

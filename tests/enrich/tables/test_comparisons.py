@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 
@@ -5,6 +7,7 @@ from enrich.statistics import COLUMNS, compare
 from enrich.tables import comparisons
 from enrich.tables.layout import latex, markdown
 from gan.errors import InputError
+from tests.enrich.nnunet.study import call
 from tests.enrich.tables.test_segmentation import MODALITIES, table_of, ten
 
 
@@ -46,3 +49,11 @@ def test_controls_and_small_budgets_are_not_primary(study):
 def test_unknown_rows_are_refused(study, keys):
     with pytest.raises(InputError, match=r"statistics\.\w+: found \w+, expected one of single, targan"):
         _ = study(statistics=keys).design
+
+
+def test_a_structure_that_the_reference_does_not_segment_is_left_out(study, tmp_path):
+    everything = pd.concat([table_of(ten(2)), table_of(ten(2)).query("method != 'single'").assign(structure="spleen")])
+    everything.to_csv(tmp_path / "scores.csv", index=False)
+    arguments = ["--config-json", json.dumps(study().config), "--scores", tmp_path / "scores.csv"]
+    call(comparisons.main, *arguments, "--output", tmp_path / "comparisons.csv")
+    assert set(comparisons.read(tmp_path / "comparisons.csv")["structure"]) == {"liver"}

@@ -126,7 +126,7 @@ def test_figures_that_are_published_of_further_metrics_stand_under_their_own_not
     names = ("ct", "t2"), ("t1", "flair")
     scores = scores.replace({"modality": dict(names)})
     data = {"reader": "brats", "release": "2018", "folder": "raw"}
-    brats = study(data=data, modalities=["t2", "flair"], target="whole_tumour")
+    brats = study(data=data, modalities=["t2", "flair"], target="whole_tumour", structures=None)
     (paper,) = published.of("segmentation", "brats", "whole_tumour", ["t2", "flair"])
     figures = segmentation.literature(paper, brats.modalities)
     ours = segmentation.summarize(scores, brats.modalities, brats.rows)
