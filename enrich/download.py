@@ -1,7 +1,8 @@
 """Fetch an archive of scans from its public record, check it, and unpack it into a folder of its own.
 
 A download that breaks off goes on where it stopped, also in a later run: what has arrived lies beside the folder, as
-`<folder>.zip.part`. Nothing is unpacked before the whole archive has the expected hash.
+`<folder>.zip.part`. Nothing is unpacked before the whole archive has the expected hash. `<folder>/download.json`
+records that hash, and a folder with this record is done.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
@@ -31,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def fetch(url: str, partial: Path, wait_s: float = WAIT_S) -> None:
-    """Download `url` to `partial`, going on after what lies there.
+    """Download `url` to `partial`, going on after what lies there; its hash tells whether that began the same file.
 
     Raises:
         InputError: the server refuses, or five attempts in a row bring nothing.
@@ -45,7 +47,9 @@ def fetch(url: str, partial: Path, wait_s: float = WAIT_S) -> None:
                 return
             reason = "the connection broke off"
         except urllib.error.HTTPError as error:
-            if error.code < 500:
+            if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and before:
+                return  # nothing comes after what lies there
+            if error.code < HTTPStatus.INTERNAL_SERVER_ERROR and error.code != HTTPStatus.TOO_MANY_REQUESTS:
                 raise InputError(url, f"HTTP status {error.code}", "the archive") from error
             reason = f"HTTP status {error.code}"
         except (OSError, http.client.HTTPException) as error:
@@ -62,7 +66,7 @@ def _go_on(url: str, partial: Path, start: int) -> bool:
     """Append what the server has from byte `start` on; return whether that was all."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"})  # noqa: S310
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
-        resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
+        resumed = answer.status == HTTPStatus.PARTIAL_CONTENT
         length = answer.headers.get("Content-Length")
         first = start if resumed else 0
         total = None if length is None else first + int(length)
@@ -99,24 +103,42 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def download(url: str, digest: str, folder: Path) -> None:
-    """Fetch, check and unpack the archive at `url` whose SHA-256 is `digest`, as `folder`.
+    """Fetch, check and unpack the archive at `url` whose SHA-256 is `digest`, as `folder`, unless that is there.
 
     Raises:
         InputError: what `fetch` and `unpack` raise; an archive of another hash, which is deleted; a folder with
             other files.
     """
-    partial = folder.with_name(f"{folder.name}.zip.part")
+    if _is_there(digest, folder / RECORD):
+        logger.info("%s: the archive was unpacked here before", folder)
+        return
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(folder, "a folder with files", "a new or an empty one for the archive")
-    fetch(url, partial)
-    if (found := sha256(partial)) != digest:
-        partial.unlink()
-        raise InputError(url, f"sha256 {found}", digest)
+    partial = folder.with_name(f"{folder.name}.zip.part")
+    if not (partial.is_file() and sha256(partial) == digest):
+        fetch(url, partial)
+        _require(url, partial, digest)
     with publish_folder(folder) as temporary:
         unpack(partial, temporary)
         with publish(temporary / RECORD) as record:
             record.write_text(json.dumps({"url": url, "sha256": digest}, indent=2) + "\n")
     partial.unlink()
+
+
+def _is_there(digest: str, record: Path) -> bool:
+    """Return whether the folder of a record holds the archive of that hash; a folder without a record does not."""
+    try:
+        return bool(json.loads(record.read_text())["sha256"] == digest)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(record, "no readable file", "what a download wrote") from error
+
+
+def _require(url: str, partial: Path, digest: str) -> None:
+    if (found := sha256(partial)) != digest:
+        partial.unlink()
+        raise InputError(url, f"sha256 {found} of what arrived (now deleted)", digest)
 
 
 def main() -> None:
@@ -125,9 +147,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Fetch, check and unpack an archive of scans.")
     parser.add_argument("--url", required=True)
     parser.add_argument("--sha256", required=True)
-    parser.add_argument("--output", type=Path, required=True, help=f"<folder>/{RECORD}")
+    parser.add_argument("--folder", type=Path, required=True, help="a new one, or one that this program filled")
     arguments = parser.parse_args()
-    download(arguments.url, arguments.sha256, arguments.output.parent)
+    download(arguments.url, arguments.sha256, arguments.folder)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def scans(folder: Path) -> Iterator[Scan]:
     for patient in _patients(root / "CT"):
         case, images = f"ct{int(patient.name):02d}", patient / "DICOM_anon"
         files = _ranked(images, "*.dcm")
-        window = _window_hu(files[0])
+        window = dicom.window_hu(files[0])
         yield Scan(case, case, "ct", images, CT_STRUCTURES, partial(_read_ct, patient, files), window)
     for patient in _patients(root / "MR"):
         case = f"mr{int(patient.name):02d}"
@@ -193,18 +193,6 @@ def _centre_mm(grid: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the centre of a mask in the LPS frame, without the origin."""
     index = [float(np.mean(axis)) for axis in np.nonzero(mask)][::-1]
     return np.reshape(grid.direction, (3, 3)) @ (np.array(index) * grid.spacing_mm)
-
-
-def _window_hu(path: Path) -> tuple[float, float] | None:
-    """Return the first display window of a file, centre ± half the width, or None."""
-    header = dicom.read_header(path)
-    if "WindowCenter" not in header or "WindowWidth" not in header:
-        return None
-    try:
-        centre, width = (float(np.atleast_1d(header[tag].value)[0]) for tag in ("WindowCenter", "WindowWidth"))
-    except (IndexError, TypeError, ValueError) as error:
-        raise InputError(path, f"window {header.WindowCenter}, {header.WindowWidth}", "numbers") from error
-    return centre - width / 2, centre + width / 2
 
 
 def _echo_ms(path: Path) -> float:

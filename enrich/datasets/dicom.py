@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,14 @@ SHEAR_TOLERANCE = 0.5  # of a pixel, from the first slice to the last
 COSINE_TOLERANCE = 1e-3
 SPACING_TOLERANCE_MM = 1e-4
 
+IDENTITY = {
+    "PatientID": "patients",
+    "StudyInstanceUID": "studies",
+    "FrameOfReferenceUID": "frames of reference",
+    "SeriesInstanceUID": "series",
+}
+"""What all slices of a series share, and what they are of where they do not."""
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -30,6 +38,7 @@ class Slice:
         spacing_mm: (x, y), the distance between columns and that between rows.
         axes: unit vectors along a row and along a column, (2, 3), in the LPS frame.
         position_mm: centre of the first pixel, (3,), in the LPS frame.
+        identity: the value of each tag of `IDENTITY`, empty where the file, perhaps an anonymized one, has none.
     """
 
     path: Path
@@ -37,6 +46,7 @@ class Slice:
     spacing_mm: tuple[float, float]
     axes: NDArray[np.float64]
     position_mm: NDArray[np.float64]
+    identity: Mapping[str, str]
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -63,6 +73,25 @@ def read_header(path: Path) -> pydicom.Dataset:
         raise InputError(path, f"an unreadable file ({type(error).__name__})", "a DICOM file") from error
 
 
+def window_hu(path: Path) -> tuple[float, float] | None:
+    """Return the first display window of a CT file, centre ± half the width, or None where it lacks either.
+
+    Raises:
+        InputError: the file is no DICOM file, or its window is not two numbers with a positive width.
+    """
+    header = read_header(path)
+    try:
+        given = [header.get(tag) for tag in ("WindowCenter", "WindowWidth")]
+        if None in given:
+            return None
+        centre, width = (float(np.atleast_1d(value)[0]) for value in given)
+        if not (np.isfinite(centre) and 0 < width < np.inf):
+            raise ValueError
+    except (IndexError, TypeError, ValueError) as error:
+        raise InputError(path, "a broken display window", "a WindowCenter and a WindowWidth above 0") from error
+    return centre - width / 2, centre + width / 2
+
+
 def read_slice(path: Path) -> Slice:
     """Read one slice and rescale its intensities with the file's own slope and intercept.
 
@@ -79,6 +108,7 @@ def read_slice(path: Path) -> Slice:
         row_mm, column_mm = (float(value) for value in data.PixelSpacing)
         axes = np.array(data.ImageOrientationPatient, dtype=float).reshape(2, 3)
         position_mm = np.array(data.ImagePositionPatient, dtype=float).reshape(3)
+        identity = {tag: str(data.get(tag) or "") for tag in IDENTITY}
     except Exception as error:  # whatever pydicom makes of broken bytes or missing tags
         found = f"an unreadable or truncated file ({type(error).__name__})"
         raise InputError(path, found, "a DICOM slice with pixels, spacing, orientation and position") from error
@@ -89,7 +119,21 @@ def read_slice(path: Path) -> Slice:
     if min(row_mm, column_mm) <= 0 or not np.allclose(axes @ axes.T, np.eye(2), atol=COSINE_TOLERANCE):
         found = f"pixel spacing {row_mm, column_mm} mm and axes {axes.tolist()}"
         raise InputError(path, found, "a positive spacing and orthogonal unit axes")
-    return Slice(path, pixels, (column_mm, row_mm), axes, position_mm)
+    return Slice(path, pixels, (column_mm, row_mm), axes, position_mm, identity)
+
+
+def require_one_series(slices: Sequence[Slice]) -> None:
+    """Require slices of one patient, study, frame of reference and series.
+
+    Raises:
+        InputError: slices of several; names their folder and two of them, never a patient.
+    """
+    for tag, kind in IDENTITY.items():
+        files = {s.identity[tag]: s.path for s in slices}
+        if len(files) > 1:
+            one, other, *_ = files.values()
+            found = f"{len(files)} {kind} ({tag} of {one.name} and {other.name} differ)"
+            raise InputError(one.parent, found, "one DICOM series")
 
 
 def stack(slices: Sequence[Slice]) -> tuple[Volume, list[int]]:

@@ -25,8 +25,8 @@ def scans(folder: Path) -> Iterator[Scan]:
     a case lacks is then null there, and otherwise a file that is not there. A case is a patient.
 
     Raises:
-        InputError: no such `dataset.json`, a case without any channel or, in training, without a label, or a file that
-            belongs to no case.
+        InputError: no such `dataset.json`, one with nnU-Net's label `ignore`, a case without any channel or, in
+            training, without a label, or a file that belongs to no case.
     """
     path = folder / "dataset.json"
     told = _read_json(path)
@@ -69,7 +69,9 @@ def _structures(path: Path, labels: Mapping[str, int | list[int]]) -> Structures
     found = {}
     for given, values in labels.items():
         name = re.sub(r"[^a-z0-9]+", "_", given.lower()).strip("_")
-        if values == 0 or name == "ignore":
+        if name == "ignore":
+            raise InputError(path, f"the label {given}", "none: each voxel is trained on and scored, none left out")
+        if values == 0:
             continue
         if name in found:
             raise InputError(path, f"labels {', '.join(labels)}", "names that differ in letters and digits")

@@ -15,6 +15,7 @@ import pandas as pd
 
 from enrich import volume
 from enrich.datasets import dicom
+from enrich.modality import is_ct
 from enrich.scan import Scan
 from enrich.volume import Volume
 from gan.errors import InputError
@@ -30,7 +31,8 @@ def scans(folder: Path, structures: Mapping[str, Sequence[int]]) -> Iterator[Sca
         structures: the values in the label maps that make up each structure.
 
     Raises:
-        InputError: no such table, an empty field or a file that is not there; names the row's case.
+        InputError: no such table, an empty field or a file that is not there, naming the row's case; a folder of CT
+            whose first file is no DICOM file, or has a broken display window.
     """
     path = folder / "scans.csv" if folder.is_dir() else folder
     yield from scans_of(read_rows(path), path.parent, structures)
@@ -47,8 +49,10 @@ def scans_of(rows: pd.DataFrame, home: Path, structures: Mapping[str, Sequence[i
         for name, file in files.items():
             if not file.exists():
                 raise InputError(file, "no such file", f"the {name} of case {row['case']}")
-        voxels = partial(_read, files["image"], files.get("label"))
-        yield Scan(row["case"], row["patient"], row["modality"], files["image"], known, voxels)
+        image, modality = files["image"], row["modality"]
+        voxels = partial(_read, image, files.get("label"))
+        window = dicom.window_hu(dicom.files_of(image)[0]) if is_ct(modality) and image.is_dir() else None
+        yield Scan(row["case"], row["patient"], modality, image, known, voxels, window)
 
 
 def read_rows(path: Path, label: bool = True) -> pd.DataFrame:
@@ -77,9 +81,11 @@ def read_image(path: Path) -> Volume:
     """Read an image file, or the DICOM series that a folder holds.
 
     Raises:
-        InputError: an unreadable file, or a folder without a series, or with several.
+        InputError: an unreadable file, or a folder without a series, or with several, of one patient or more.
     """
     if not path.is_dir():
         return volume.read(path)
-    image, _ = dicom.stack([dicom.read_slice(file) for file in dicom.files_of(path)])
+    slices = [dicom.read_slice(file) for file in dicom.files_of(path)]
+    dicom.require_one_series(slices)
+    image, _ = dicom.stack(slices)
     return image

@@ -6,13 +6,13 @@ CHAOS_SHA256 = "535f7d3417a0e0f0d9133fb3d962423d2a9cf3f103e4f09a3d8a1daf87d5d2fc
 if config["data"]["reader"] == "chaos" and config["data"]["folder"]:
 
     rule download_chaos:
-        """Fetch CHAOS's training data into the config's data.folder; 0.9 GB."""
-        output:
-            f"{config['data']['folder']}/download.json",
+        """Fetch CHAOS's training data into the config's data.folder, 0.9 GB, unless they are there.
+
+        No output, since the folder outlives the studies that use it and its record belongs to the program; no benchmark
+        either, for which alone Snakemake would take the rule for done.
+        """
         log:
             f"results/{RUN}/logs/download_chaos.log",
-        benchmark:
-            f"results/{RUN}/benchmarks/download_chaos.tsv"
         conda:
             "../../environment.yml"
         threads: 1
@@ -22,5 +22,6 @@ if config["data"]["reader"] == "chaos" and config["data"]["folder"]:
         params:
             url=CHAOS_URL,
             sha256=CHAOS_SHA256,
+            folder=config["data"]["folder"],
         shell:
-            "python -m enrich.download --url {params.url} --sha256 {params.sha256} --output {output:q} > {log:q} 2>&1"
+            "python -m enrich.download --url {params.url} --sha256 {params.sha256} --folder {params.folder:q} > {log:q} 2>&1"

@@ -130,6 +130,30 @@ def test_missing_tag_is_refused(tmp_path, tag):
         dicom.read_slice(path)
 
 
+@pytest.mark.parametrize(
+    ("tags", "window"),
+    [
+        ({}, None),
+        ({"WindowCenter": 50, "WindowWidth": 400}, (-150, 250)),
+        ({"WindowCenter": [50, 600], "WindowWidth": [350, 1600]}, (-125, 225)),
+        ({"WindowCenter": None, "WindowWidth": None}, None),
+        ({"WindowCenter": 50}, None),
+        ({"WindowCenter": None, "WindowWidth": 400}, None),
+    ],
+)
+def test_the_first_display_window(tmp_path, tags, window):
+    path = write_slice(tmp_path / "0.dcm", np.zeros((8, 8), np.int16), (0, 0, 0), **tags)
+    assert dicom.window_hu(path) == window
+
+
+@pytest.mark.parametrize("width", ["none", "0", "-1"])
+def test_a_broken_display_window_is_refused(tmp_path, width):
+    path = write_slice(tmp_path / "0.dcm", np.zeros((8, 8), np.int16), (0, 0, 0), WindowCenter=50, WindowWidth=1234)
+    path.write_bytes(path.read_bytes().replace(b"1234.0", width.ljust(6).encode()))
+    with pytest.raises(InputError, match=r"0\.dcm: found a broken display window, expected a WindowCenter and"):
+        dicom.window_hu(path)
+
+
 def test_a_single_slice_is_no_volume(tmp_path):
     with pytest.raises(InputError, match="found a single slice"):
         read([write_slice(tmp_path / "0.dcm", np.eye(2, dtype=np.int16), (0, 0, 0))])

@@ -15,7 +15,7 @@ TOLD = {
     "labels": {"background": 0, "Liver": 1, "left kidney": 2},
     "file_ending": ".nii.gz",
 }
-REGIONS = {"background": 0, "whole tumour": [1, 2], "core": [2], "ignore": 3}
+REGIONS = {"background": 0, "whole tumour": [1, 2], "core": [2]}
 LABEL = np.resize(np.array([0, 1, 2], np.uint8), (3, 4, 5))
 
 
@@ -107,6 +107,17 @@ def test_what_is_no_data_set_is_refused(folder, change, message):
     change(folder)
     with pytest.raises(InputError, match=message):
         list(nnunet_raw.scans(folder))
+
+
+@pytest.mark.parametrize("name", ["ignore", "Ignore"])
+@pytest.mark.parametrize("labels", [TOLD["labels"], REGIONS])
+def test_nnunets_label_of_voxels_to_leave_out_is_refused_by_name(folder, labels, name):
+    write(folder / "labelsTr" / "a.nii.gz", np.where(LABEL == 0, np.uint8(3), LABEL))
+    tell(folder, labels=labels | {name: 3})
+    with pytest.raises(
+        InputError, match=rf"dataset\.json: found the label {name}, expected none: each voxel is trained"
+    ):
+        next(nnunet_raw.scans(folder))
 
 
 def test_an_unknown_label_is_refused(folder):

@@ -7,7 +7,9 @@ import pytest
 from enrich import volume
 from enrich.datasets import scans as read_scans
 from enrich.datasets import table
+from enrich.intensity import Intensity, normalize
 from gan.errors import InputError
+from tests.enrich.datasets.test_dicom import write_slice
 from tests.real import real
 
 STRUCTURES = {"tumour": (4, 5, 6, 7)}
@@ -70,6 +72,55 @@ def test_a_table_that_is_not_there_and_one_without_structures(tmp_path, listed):
         list(read_scans("table", listed))
     with pytest.raises(InputError, match="reader chaos: found release, expected no option"):
         list(read_scans("chaos", listed.parent, release="2021"))
+
+
+def write_series(folder, places=(0, 3, 6), name="a", **tags):
+    folder.mkdir(exist_ok=True)
+    for index, z in enumerate(places):
+        pixels = np.arange(20, dtype=np.int16).reshape(4, 5) + index
+        write_slice(folder / f"{name}{index}.dcm", pixels, (0, 0, z), **tags)
+    return folder
+
+
+def test_a_folder_with_a_series_is_a_scan(tmp_path):
+    ids = {"PatientID": "p", "StudyInstanceUID": "1.2", "FrameOfReferenceUID": "1.3", "SeriesInstanceUID": "1.4"}
+    for folder in (write_series(tmp_path / "named", **ids), write_series(tmp_path / "anonymous")):
+        assert table.read_image(folder).array.shape == (3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("tag", "found"),
+    [
+        ("PatientID", "2 patients"),
+        ("StudyInstanceUID", "2 studies"),
+        ("FrameOfReferenceUID", "2 frames of reference"),
+        ("SeriesInstanceUID", "2 series"),
+    ],
+)
+@pytest.mark.parametrize("values", [("1.2", "1.3"), ("1.2", None)])
+def test_series_that_would_fit_together_are_not_merged(tmp_path, tag, found, values):
+    for name, value, places in zip("ab", values, [(0, 3, 6), (9, 12, 15)], strict=True):
+        folder = write_series(tmp_path / "series", places, name, **({} if value is None else {tag: value}))
+    message = rf"series: found {found} \({tag} of a2\.dcm and b2\.dcm differ\), expected one DICOM series"
+    with pytest.raises(InputError, match=message):
+        table.read_image(folder)
+
+
+def test_a_series_of_ct_has_its_display_window(listed):
+    write_series(listed.parent / "series", WindowCenter=50, WindowWidth=400)
+    change(listed, case=["a", "b", "c"], image=["series", "series", "a.nii.gz"], modality=["ct", "t1", "ct"], label="")
+    found = list(table.scans(listed, STRUCTURES))
+    assert [scan.window_hu for scan in found] == [(-150, 250), None, None]
+    image, _ = found[0].read()
+    images, _ = normalize(image.array, "ct", Intensity(preset="paper"), found[0].window_hu, found[0].path)
+    np.testing.assert_allclose(images, (image.array + 150) / 200 - 1, atol=1e-6)
+
+
+def test_a_folder_of_ct_without_a_series_is_refused(listed):
+    (listed.parent / "series").mkdir()
+    change(listed, image="series", modality="ct", label="")
+    with pytest.raises(InputError, match="series: found no file, expected those of one DICOM series"):
+        list(table.scans(listed, STRUCTURES))
 
 
 def test_real_slices_of_2013_through_a_table(tmp_path):
