@@ -8,12 +8,13 @@ from typing import Any
 
 from enrich.crossfit import ALL
 from enrich.intensity import Intensity
+from enrich.scan import Structures as Values
 from enrich.structures import Structures
 from gan.errors import InputError
 from gan.files import sha256
 
 FILE = "bundle.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,22 @@ class Bundle:
     @property
     def structures(self) -> Structures:
         """The structures that are segmented."""
-        values = self.told["structures"]["values"]
-        known = {modality: {name: tuple(own) for name, own in found.items()} for modality, found in values.items()}
-        return Structures(tuple(self.told["structures"]["target"]), known)
+        return Structures(tuple(self.told["structures"]["target"]), _by_modality(self.told["structures"]["values"]))
+
+    @property
+    def label_values(self) -> Mapping[str, Values]:
+        """The values that make up each structure, by modality, in the files of the data set that trained."""
+        return _by_modality(self.told["label_values"])
 
     @property
     def intensity(self) -> Intensity:
         """How scans are scaled for the translator."""
         return Intensity(**self.told["intensity"])
+
+    @property
+    def needs_window(self) -> bool:
+        """Whether a CT is translated by the display window of its files."""
+        return bool(self.told["translators"]) and self.intensity.preset == "paper"
 
     def translators(self) -> dict[str, list[Path]]:
         """Return the models that translate, by fit; none of a row that needs none."""
@@ -67,6 +76,10 @@ class Bundle:
     def test_fit(self) -> str:
         """Which models translate the next patient."""
         return str(self.told.get("test_fit", ALL))
+
+
+def _by_modality(told: Mapping[str, Any]) -> dict[str, Values]:
+    return {modality: {name: tuple(own) for name, own in found.items()} for modality, found in told.items()}
 
 
 def read(folder: Path) -> Bundle:

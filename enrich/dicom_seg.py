@@ -1,7 +1,9 @@
 """Segmentations as DICOM SEG, on the slices of the series that was segmented; needs `pip install 'nnenrich[dicom]'`."""
 
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -12,11 +14,34 @@ from enrich.volume import Volume, require_same_grid
 from gan.errors import InputError
 
 NEEDED = ("FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+OF_A_SLICE = ("SOPInstanceUID",)
 MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
 )
 """What a DICOM file must name, though it may be empty, and anonymized files often lack."""
+SIDES = {"left": "Left", "right": "Right"}
+
+
+def require_series(series: Path) -> None:
+    """Require what `write_seg` needs, as far as headers tell it: highdicom, and the files of one series.
+
+    Raises:
+        InputError: highdicom is not installed, or something else than the folder of a series that can be referred to.
+    """
+    if find_spec("highdicom") is None:
+        raise InputError("--dicom-seg", "no highdicom", "it: pip install 'nnenrich[dicom]'")
+    if not series.is_dir():
+        raise InputError(series, "a file", "the folder of a DICOM series, for --dicom-seg")
+    files = dicom.files_of(series)
+    headers = [dicom.read_header(path) for path in files]
+    for path, header in zip(files, headers, strict=True):
+        if missing := [name for name in NEEDED if not header.get(name)]:
+            raise InputError(path, f"no {', '.join(missing)}", "what DICOM SEG must refer to")
+    for name in NEEDED:
+        count, wanted = len({header[name].value for header in headers}), len(files) if name in OF_A_SLICE else 1
+        if count != wanted:
+            raise InputError(series, f"{count} different {name} in {len(files)} files", wanted)
 
 
 def write_seg(segmentation: Volume, structures: Structures, series: Path, output: Path) -> None:
@@ -29,49 +54,57 @@ def write_seg(segmentation: Volume, structures: Structures, series: Path, output
         output: a `.dcm` file.
 
     Raises:
-        InputError: highdicom is not installed, an unreadable series, or one on another grid.
+        InputError: an unreadable series, one on another grid, or one that highdicom cannot refer to.
     """
-    try:
-        import highdicom as hd
-        from pydicom.sr.codedict import codes
-    except ImportError as error:
-        raise InputError("--dicom-seg", "no highdicom", "it: pip install 'nnenrich[dicom]'") from error
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
     files = dicom.files_of(series)
     image, order = dicom.stack([dicom.read_slice(path) for path in files])
     require_same_grid(series, segmentation, image)
-    known = {
-        "liver": (codes.SCT.Organ, codes.SCT.Liver),
-        "spleen": (codes.SCT.Organ, codes.SCT.Spleen),
-        "right_kidney": (codes.SCT.Organ, codes.SCT.Kidney),
-        "left_kidney": (codes.SCT.Organ, codes.SCT.Kidney),
-    }
     made_by = hd.AlgorithmIdentificationSequence(
         name="nnEnrich", version=version("nnenrich"), family=codes.cid7162.ArtificialIntelligence
     )
-    segments = []
-    for number, name in enumerate(structures, 1):
-        category, kind = known.get(name, (codes.SCT.Tissue, codes.SCT.Tissue))
-        automatic = hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC
-        segments.append(hd.seg.SegmentDescription(number, name, category, kind, automatic, made_by))
     sources = [pydicom.dcmread(files[place]) for place in order]
-    for path, source in zip([files[place] for place in order], sources, strict=True):
-        if missing := [name for name in NEEDED if not source.get(name)]:
-            raise InputError(path, f"no {', '.join(missing)}", "what DICOM SEG must refer to")
+    for source in sources:
         for name in MAY_BE_EMPTY:
             setattr(source, name, source.get(name, ""))
+        source.SliceThickness = source.get("SliceThickness") or image.spacing_mm[2]
     masks = np.stack([np.isin(segmentation.array, values) for values in structures.values()], axis=-1)
-    found = hd.seg.Segmentation(
-        source_images=sources,
-        pixel_array=masks.astype(np.uint8),
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=segments,
-        series_instance_uid=hd.UID(),
-        series_number=1000,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer="nnEnrich",
-        manufacturer_model_name="nnEnrich",
-        software_versions=version("nnenrich"),
-        device_serial_number="0",
+    try:
+        found = hd.seg.Segmentation(
+            source_images=sources,
+            pixel_array=masks.astype(np.uint8),
+            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[_segment(number, name, made_by) for number, name in enumerate(structures, 1)],
+            series_instance_uid=hd.UID(),
+            series_number=1000,
+            sop_instance_uid=hd.UID(),
+            instance_number=1,
+            manufacturer="nnEnrich",
+            manufacturer_model_name="nnEnrich",
+            software_versions=version("nnenrich"),
+            device_serial_number="0",
+        )
+        found.save_as(output)
+    except Exception as error:  # whatever highdicom makes of a header
+        found_there = f"what highdicom cannot refer to ({type(error).__name__}: {error})"
+        raise InputError(series, found_there, "the headers of a whole series") from error
+
+
+def _segment(number: int, name: str, made_by: Any) -> Any:
+    """Return the description of a segment; of a structure that there is on both sides, with its side."""
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    side, _, rest = name.partition("_")
+    organ = {"liver": codes.SCT.Liver, "spleen": codes.SCT.Spleen, "kidney": codes.SCT.Kidney}.get(
+        rest if side in SIDES else name
     )
-    found.save_as(output)
+    category, kind = (codes.SCT.Tissue, codes.SCT.Tissue) if organ is None else (codes.SCT.Organ, organ)
+    automatic = hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC
+    segment = hd.seg.SegmentDescription(number, name, category, kind, automatic, made_by)
+    if side in SIDES:
+        modifier = hd.sr.CodedConcept.from_code(getattr(codes.cid244, SIDES[side]))
+        segment.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [modifier]
+    return segment

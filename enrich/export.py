@@ -13,10 +13,14 @@ from enrich import bundle, index, splits, structures, unlike, volume
 from enrich.audit.study import read_config
 from enrich.config import Config, facts, method_of
 from enrich.crossfit import ALL, FOLD
-from enrich.model_card import card
+from enrich.datasets import brats, chaos, msd
+from enrich.datasets import scans as read_scans
+from enrich.modality import is_ct
+from enrich.model_card import Trained, card
 from enrich.nnunet import weights
 from enrich.nnunet.plans import model_folder
 from enrich.rows import NNUNET, Row, data_set, index_of, rows
+from enrich.scan import Structures as Values
 from gan import checkpoint
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
@@ -47,11 +51,12 @@ def export(results: Path, method: str, seed: int, outer: int | None, folder: Pat
         raise InputError("--outer", "none" if outer is None else outer, folds)
     if seed not in config["seeds"]:
         raise InputError("--seed", seed, f"one of {', '.join(map(str, config['seeds']))}")
-    translators = {
-        fit: [_translator(path, fit, folder) for path in paths] for fit, paths in _models(config, row, split, seed)
-    }
+    models = dict(_models(config, row, split, seed))
+    translators = {fit: [_translator(path, fit, folder) for path in paths] for fit, paths in models.items()}
+    datasets = {}
     for modality in config["modalities"]:
         data = data_set(config, modality, row.channels(seed))
+        datasets[modality] = split / "nnunet" / data / "raw/Dataset001_enriched/dataset.json"
         target = folder / "nnunet" / ("pooled" if data.startswith("pooled/") else modality)
         if not target.exists():
             model = split / "nnunet" / data / f"seed{seed}/results/Dataset001_enriched" / model_folder(config["nnunet"])
@@ -65,6 +70,7 @@ def export(results: Path, method: str, seed: int, outer: int | None, folder: Pat
         "method": row.name,
         "title": row.title,
         "seed": seed,
+        "outer": outer,
         "modalities": config["modalities"],
         "target": config["target"],
         "kind": KINDS.get(row.name, "synthetic") if added else "",
@@ -77,12 +83,44 @@ def export(results: Path, method: str, seed: int, outer: int | None, folder: Pat
         "correction": config["correction"],
         "mirroring": config["nnunet"]["mirroring"],
         "structures": json.loads(scans_csv.with_name(structures.FILE).read_text()),
+        "label_values": label_values(config, results),
         "training": dict(_training(scans_csv, {*who.train, *who.watch}, config["modalities"])),
     }
-    (folder / "README.md").write_text(card(results, config, row, who, told))
+    trained = Trained(folder, datasets, [path for paths in models.values() for _, path in paths])
+    (folder / "README.md").write_text(card(results, config, row, who, told, trained))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     told["files"] = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
     (folder / bundle.FILE).write_text(json.dumps(told, indent=2) + "\n")
+
+
+def label_values(config: Config, results: Path) -> dict[str, Values]:
+    """Return the values that make up each structure, by modality, in the files of the data set that trained.
+
+    Raises:
+        InputError: the raw data set is not there any more, whose own `dataset.json` alone says it.
+    """
+    data = config["data"]
+    known: dict[str, Values]
+    if data["reader"] == "brats":
+        rules = brats.RELEASES[data["release"]]
+        values = {
+            name: tuple(value for value, kept in rules.labels.items() if kept in own)
+            for name, own in rules.structures.items()
+        }
+        known = dict.fromkeys(config["modalities"], values)
+    elif data["reader"] == "chaos":
+        known = {name: chaos.CT_STRUCTURES if is_ct(name) else chaos.MR_STRUCTURES for name in config["modalities"]}
+    elif data["reader"] == "msd":
+        known = dict.fromkeys(config["modalities"], msd.STRUCTURES)
+    elif data["reader"] == "table":
+        values = {name: tuple(own) for name, own in data["structures"].items()}
+        known = dict.fromkeys(config["modalities"], values)
+    else:
+        known = {scan.modality: scan.structures for scan in read_scans(data["reader"], Path(data["folder"]))}
+    for modality, chosen in structures.read(results / "scans.csv").of.items():
+        if structures.parts(known[modality], list(chosen))[1] != chosen:
+            raise InputError(results / structures.FILE, chosen, f"what {dict(known[modality])} in {modality} become")
+    return {modality: known[modality] for modality in config["modalities"]}
 
 
 def _row(config: Config, method: str, results: Path) -> Row:

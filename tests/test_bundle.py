@@ -14,6 +14,7 @@ import pytest
 
 from enrich import index, volume
 from enrich.datasets import dicom
+from gan.files import sha256
 from tests.test_workflow import CONFIG, copy_project, snakemake
 
 RUN = CONFIG | {
@@ -48,7 +49,7 @@ def bundle(project):
     return project / "bundle"
 
 
-def tests_of(project):
+def held_out(project):
     scans = index.read(project / "results/bundles/scans.csv", index.SCANS)
     who = json.loads((project / "results/bundles/splits.json").read_text())
     return scans[scans["patient"].isin(who["test"])]
@@ -68,7 +69,7 @@ def test_a_bundle_holds_no_pickle_and_nobody(project, bundle):
 def test_the_next_patient_is_segmented_as_the_test_patients_were(project, bundle, tmp_path):
     """The raw scans of the test patients, through the bundle: the same segmentations, voxel for voxel, and scores."""
     results, rows = project / "results/bundles", []
-    scans = tests_of(project)
+    scans = held_out(project)
     raw = {"ct": "Train_Sets/CT/{}/DICOM_anon", "t1": "Train_Sets/MR/{}/T1DUAL/DICOM_anon/InPhase"}
     for row in scans.to_dict("records"):
         image = results / "raw" / raw[row["modality"]].format(int(row["case"][2:]))
@@ -83,17 +84,24 @@ def test_the_next_patient_is_segmented_as_the_test_patients_were(project, bundle
         ours = volume.read(results / f"nnunet/{modality}/stargan-seed0/seed0/predictions/{case}.nii.gz")
         assert np.array_equal(volume.placed(ours, made).array, made.array)
         other = "t1" if modality == "ct" else "ct"
-        synthetic = volume.read(tmp_path / "out" / case / f"{modality}_to_{other}.nii.gz").array
-        stored = volume.read(results / f"synthetic/stargan/seed0/{case}_{modality}_to_{other}.nii.gz").array
-        assert np.array_equal(synthetic, stored - (1024 if other == "ct" else 0))
+        synthetic = volume.read(tmp_path / "out" / case / f"{modality}_to_{other}.nii.gz")
+        stored = volume.read(results / f"synthetic/stargan/seed0/{case}_{modality}_to_{other}.nii.gz")
+        assert volume.same_grid(synthetic, made)
+        assert np.array_equal(synthetic.array, volume.placed(stored, made).array - (1024 if other == "ct" else 0))
 
 
 def test_a_labelled_cohort_is_scored_as_the_run_scores(project, bundle, tmp_path):
-    results, scans = project / "results/bundles", tests_of(project)
+    """Though one more case turns out to be empty: it is told at the end, and the others are scored."""
+    results, scans = project / "results/bundles", held_out(project)
     rows = scans.assign(image=[results / p for p in scans["image"]], label=[results / p for p in scans["label"]])
-    rows[["case", "modality", "image", "label"]].to_csv(tmp_path / "cohort.csv", index=False)
-    done = program("predict", bundle, "--cases", tmp_path / "cohort.csv", "--reference", "--output", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
+    rows = rows[["case", "modality", "image", "label"]]
+    blank = volume.read(results / scans["image"].iloc[0])
+    volume.write(blank.with_array(np.zeros_like(blank.array)), tmp_path / "blank.nii.gz")
+    empty = rows.head(1).assign(case="blank", image=tmp_path / "blank.nii.gz")
+    pd.concat([empty, rows]).to_csv(tmp_path / "cohort.csv", index=False)
+    done = program("predict", bundle, "--reference", tmp_path / "cohort.csv", "--output", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: case blank: {tmp_path / 'blank.nii.gz'}: found a constant")
     keys = ["case", "modality", "structure"]
     paths = (tmp_path / "out/scores.csv", project / SCORES)
     found, ours = (pd.read_csv(path).set_index(keys).sort_index() for path in paths)
@@ -104,7 +112,7 @@ def test_a_labelled_cohort_is_scored_as_the_run_scores(project, bundle, tmp_path
 
 
 def test_a_dicom_series_is_answered_with_dicom_seg(project, bundle, tmp_path):
-    scan = tests_of(project).query("modality == 'ct'").iloc[0]
+    scan = held_out(project).query("modality == 'ct'").iloc[0]
     series = project / f"results/bundles/raw/Train_Sets/CT/{int(scan['case'][2:])}/DICOM_anon"
     done = program("predict", bundle, "--image", f"ct={series}", "--dicom-seg", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -118,8 +126,23 @@ def test_a_dicom_series_is_answered_with_dicom_seg(project, bundle, tmp_path):
     assert np.array_equal(masks, made.array == 1)
 
 
+def test_a_case_that_keeps_its_scans_is_given_what_it_lacks(project, bundle, tmp_path):
+    """The bundle of a run with the key `missing`: of a case with one scan nothing but the way there differs."""
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    told = json.loads((copy / "bundle.json").read_text())
+    (copy / "bundle.json").write_text(json.dumps(told | {"missing": {"source": "mean"}}))
+    scan = held_out(project).query("modality == 't1'").iloc[0]
+    results, made = project / "results/bundles", tmp_path / "out/case"
+    done = program("predict", copy, "--image", f"t1={results / scan['image']}", "--output", made.parent)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in made.glob("*.nii.gz")) == ["t1_segmentation.nii.gz", "t1_to_ct.nii.gz"]
+    ours = results / f"nnunet/t1/stargan-seed0/seed0/predictions/{scan['case']}.nii.gz"
+    assert np.array_equal(volume.read(made / "t1_segmentation.nii.gz").array, volume.read(ours).array)
+
+
 def test_a_wrong_modality_is_warned_of(project, bundle, tmp_path):
-    scan = tests_of(project).query("modality == 't1'").iloc[0]
+    scan = held_out(project).query("modality == 't1'").iloc[0]
     image = project / "results/bundles" / scan["image"]
     done = program("predict", bundle, "--image", f"ct={image}", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -132,10 +155,12 @@ def test_a_wrong_modality_is_warned_of(project, bundle, tmp_path):
         (["--image", "pet={image}"], "found modality pet, expected one of ct, t1"),
         (["--image", "ct={image}", "--image", "ct={image}"], "found a second ct of case case"),
         (["--image", "ct=nowhere.nii.gz"], "nowhere.nii.gz: found no such file"),
+        (["--image", "ct={image}", "--dicom-seg"], "found a file, expected the folder of a DICOM series"),
+        (["--image", "ct={image}", "--structures", "liver"], "--structures: found liver, expected values above 0"),
     ],
 )
 def test_one_line_for_a_wrong_call(project, bundle, tmp_path, arguments, message):
-    image = project / "results/bundles" / tests_of(project).iloc[0]["image"]
+    image = project / "results/bundles" / held_out(project).iloc[0]["image"]
     done = program("predict", bundle, *(text.format(image=image) for text in arguments), "--output", tmp_path / "out")
     assert done.returncode == 1
     assert message in done.stderr.splitlines()[-1]
@@ -151,6 +176,30 @@ def test_a_changed_bundle_is_refused(project, bundle, tmp_path):
     assert "found another file, expected the one that" in done.stderr
 
 
+def test_a_bundle_that_names_code_is_refused_and_runs_none(project, bundle, tmp_path):
+    """Whoever makes a bundle also writes its hashes."""
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    (copy / "hubconf.py").write_text("from pathlib import Path\nPath('executed').touch()\n\n\ndef network(**_): pass\n")
+    path = copy / "nnunet/ct/plans.json"
+    plans, told = json.loads(path.read_text()), json.loads((copy / "bundle.json").read_text())
+    architecture = plans["configurations"]["2d"]["architecture"]
+    architecture["network_class_name"] = "torch.hub.load"
+    architecture["arch_kwargs"] |= {"repo_or_dir": str(copy), "model": "network", "source": "local"}
+    path.write_text(json.dumps(plans))
+    told["files"]["nnunet/ct/plans.json"] = sha256(path)
+    (copy / "bundle.json").write_text(json.dumps(told))
+    image = project / "results/bundles" / held_out(project).query("modality == 'ct'").iloc[0]["image"]
+    done = program("predict", copy, "--image", f"ct={image}", "--output", tmp_path / "out", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"error: {path}: found the name torch.hub.load, expected nnU-Net's own, of "
+        "dynamic_network_architectures.architectures."
+    ]
+    assert not (tmp_path / "executed").exists()
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [("oracle", "no row of its tables"), ("targan", "expected one of single, zero, stargan")],
@@ -162,7 +211,7 @@ def test_only_rows_of_the_run_are_exported(project, tmp_path, method, message):
 
 
 def test_a_control_is_a_bundle_too(project, tmp_path):
-    scan = tests_of(project).iloc[0]
+    scan = held_out(project).iloc[0]
     for method in ("single", "zero"):
         done = program("export", project / "results/bundles", method, "--output", tmp_path / method)
         assert done.returncode == 0, done.stderr

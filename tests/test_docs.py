@@ -70,7 +70,10 @@ def write_nnunet(project):
 
 EXAMPLES = {
     "chaos": (write_chaos, {"modalities": ["ct", "t1"], "structures": ["liver"], "controls": ["single"]}),
-    "brats": (write_brats, {"modalities": ["flair", "t1ce", "t2"], "structures": ["whole_tumour"]}),
+    "brats": (
+        write_brats,
+        {"modalities": ["flair", "t1ce", "t2"], "structures": ["whole_tumour"], "controls": ["single", "oracle"]},
+    ),
     "your-nnunet-data": (write_nnunet, {}),
 }
 

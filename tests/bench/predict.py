@@ -1,7 +1,7 @@
 """How long the next patients take: `python -m tests.bench.predict BUNDLE --cases cases.csv` prints JSON.
 
-Every case of the CSV is predicted `--repeat` times by one process, as `enrich.predict` does it; the first time of all,
-which loads the segmenters, is told apart. Memory is the most that the process held.
+Every case of the CSV is predicted `--repeat` times by one process, as `enrich.predict` does it; loading the models
+and the first time of all are told apart. Memory is the most that the process held.
 """
 
 import argparse
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from enrich import bundle
+from enrich import bundle, cohort
 from enrich.datasets import table
-from enrich.predict import Predictor, predict, scans_of
+from enrich.predict import Predictor, predict
 
 
 def main() -> None:
@@ -28,10 +28,9 @@ def main() -> None:
     arguments = parser.parse_args()
     start = time.perf_counter()
     found = bundle.read(arguments.bundle)
-    structures = {name: values for own in found.structures.of.values() for name, values in own.items()}
-    rows = table.read_rows(arguments.cases, label=False).assign(label="")
-    cases = scans_of(rows, arguments.cases.parent, found, structures)
-    predictor = Predictor(found, [scan.patient for scans in cases.values() for scan in scans])
+    rows = table.read_rows(arguments.cases, label=False)
+    cases = cohort.cases_of(rows, arguments.cases, found, found.label_values)
+    predictor = Predictor(found, [scan for scans in cases.values() for scan in scans])
     loaded, seconds, voxels = time.perf_counter() - start, [], []
     for _ in range(arguments.repeat):
         for scans in cases.values():

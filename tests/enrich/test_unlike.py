@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from enrich.unlike import describe, summarize, warnings
+from enrich import volume
+from enrich.unlike import _nearer, describe, summarize, warnings
 from tests.enrich.conftest import OBLIQUE, make_scan
+from tests.real import real
 
 WHERE = Path("scan.nii.gz")
 
@@ -68,3 +70,41 @@ def test_noise_is_not_silently_taken(training):
     scan = image("t1", seed=9)
     noise = np.random.default_rng(0).random(scan.array.shape).astype(np.float32)
     assert warnings(scan.with_array(noise), "t1", training, WHERE)
+
+
+def profile(*quantiles):
+    return np.interp(np.linspace(0, 1, 25), np.linspace(0, 1, len(quantiles)), quantiles)
+
+
+def test_mr_of_another_sequence(training):
+    """A sequence whose scans vary so much that every scan of the other is within their spread."""
+    t1, dark = (describe(image("t1", seed=seed), "t1", WHERE) for seed in range(2))
+    other = dict(t1, quantiles=profile(0, 0.9, 0.95, 1).tolist())
+    dark["quantiles"] = profile(0, 0.05, 0.1, 1).tolist()
+    known = training | {"t1": summarize([other, dark], "t1"), "flair": summarize([t1], "flair")}
+    found = warnings(image("t1", seed=9), "t1", known, WHERE)
+    assert found == ["intensities nearer to a training scan of FLAIR than to any of T1w"]
+    assert warnings(image("t1", seed=9), "flair", known, WHERE) == []
+
+
+def test_two_sequences_alike_are_not_told_apart(training):
+    known = training | {"t2": training["t1"]}
+    for seed in range(3, 9):
+        assert warnings(image("t1", seed=seed), "t1", known, WHERE) == []
+
+
+def test_real_sequences_under_a_wrong_name():
+    """What the docstring of `_nearer` and the model card say of BraTS 2015."""
+    known = {}
+    for path in sorted(real("brats2015_six").glob("*/*.nii.gz")):
+        if (name := path.name.removesuffix(".nii.gz").rpartition("_")[2]) != "seg":
+            known[path.parent.name, name] = describe(volume.read(path), name, path)
+    doubted = {True: 0, False: 0}
+    for (patient, name), facts in known.items():
+        training = {
+            other: summarize([own for (who, what), own in known.items() if what == other and who != patient], other)
+            for other in ("flair", "t1ce")
+        }
+        for said in training:
+            doubted[said == name] += _nearer(np.array(facts["quantiles"]), said, training) is not None
+    assert doubted == {True: 0, False: 8}
