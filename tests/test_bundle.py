@@ -1,4 +1,4 @@
-"""From a finished run to the next patient: exported bundles, predicted scans, on a tiny phantom of three modalities."""
+"""From a finished run to the next patient: exported bundles and predicted scans, of the worked example of CHAOS."""
 
 import json
 import os
@@ -15,15 +15,11 @@ import pytest
 from enrich import index, volume
 from enrich.datasets import dicom
 from gan.files import sha256
-from tests.test_workflow import CONFIG, copy_project, snakemake
+from tests.examples import run_example
 
-RUN = CONFIG | {
-    "run": "bundles",
-    "methods": {"stargan": CONFIG["methods"]["stargan"]},
-    "controls": ["single", "zero"],
-    "correction": {"ct_field_of_view_mm": 200},
-}
-SCORES = "results/bundles/scores/segmentation.csv"
+RESULTS = "results/my-chaos"
+SCORES = f"{RESULTS}/scores/segmentation.csv"
+SCANS = "data/CHAOS_Train_Sets/Train_Sets"
 
 
 def program(name, *arguments, cwd=None):
@@ -35,30 +31,33 @@ def program(name, *arguments, cwd=None):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    copy = tmp_path_factory.mktemp("bundles")
-    copy_project(copy)
-    done = snakemake(copy, SCORES, config=RUN)
-    assert done.returncode == 0, done.stderr[-5000:]
+    copy = tmp_path_factory.mktemp("chaos")
+    run_example("chaos", copy)
     return copy
 
 
 @pytest.fixture(scope="module")
 def bundle(project):
-    done = program("export", project / "results/bundles", "stargan", "--output", project / "bundle")
-    assert done.returncode == 0, done.stderr
     return project / "bundle"
 
 
 def held_out(project):
-    scans = index.read(project / "results/bundles/scans.csv", index.SCANS)
-    who = json.loads((project / "results/bundles/splits.json").read_text())
+    scans = index.read(project / f"{RESULTS}/scans.csv", index.SCANS)
+    who = json.loads((project / f"{RESULTS}/splits.json").read_text())
     return scans[scans["patient"].isin(who["test"])]
+
+
+def test_the_worked_example_ends_with_a_report_and_the_next_patient(project):
+    assert json.loads((project / RESULTS / "audit.json").read_text())["passed"]
+    assert (project / RESULTS / "report/index.html").is_file()
+    made = {path.name for path in (project / "out/case").iterdir()}
+    assert made >= {"ct_segmentation.nii.gz", "ct_segmentation.dcm", "ct_to_t1.nii.gz"}
 
 
 def test_a_bundle_holds_no_pickle_and_nobody(project, bundle):
     suffixes = {path.suffix for path in bundle.rglob("*") if path.is_file()}
     assert suffixes == {".safetensors", ".json", ".md", ""}  # the last is the mark of a published folder
-    patients = set(index.read(project / "results/bundles/scans.csv", index.SCANS)["patient"])
+    patients = set(index.read(project / f"{RESULTS}/scans.csv", index.SCANS)["patient"])
     text = "".join(path.read_text() for path in bundle.rglob("*") if path.suffix in (".json", ".md"))
     assert not [patient for patient in patients if f'"{patient}"' in text or f" {patient} " in text]
     card = (bundle / "README.md").read_text()
@@ -68,11 +67,11 @@ def test_a_bundle_holds_no_pickle_and_nobody(project, bundle):
 
 def test_the_next_patient_is_segmented_as_the_test_patients_were(project, bundle, tmp_path):
     """The raw scans of the test patients, through the bundle: the same segmentations, voxel for voxel, and scores."""
-    results, rows = project / "results/bundles", []
+    results, rows = project / RESULTS, []
     scans = held_out(project)
-    raw = {"ct": "Train_Sets/CT/{}/DICOM_anon", "t1": "Train_Sets/MR/{}/T1DUAL/DICOM_anon/InPhase"}
+    raw = {"ct": "CT/{}/DICOM_anon", "t1": "MR/{}/T1DUAL/DICOM_anon/InPhase"}
     for row in scans.to_dict("records"):
-        image = results / "raw" / raw[row["modality"]].format(int(row["case"][2:]))
+        image = project / SCANS / raw[row["modality"]].format(int(row["case"][2:]))
         rows.append((row["case"], row["modality"], image, results / row["label"]))
     table = tmp_path / "cases.csv"
     pd.DataFrame(rows, columns=["case", "modality", "image", "label"]).drop(columns="label").to_csv(table, index=False)
@@ -92,7 +91,7 @@ def test_the_next_patient_is_segmented_as_the_test_patients_were(project, bundle
 
 def test_a_labelled_cohort_is_scored_as_the_run_scores(project, bundle, tmp_path):
     """Though one more case turns out to be empty: it is told at the end, and the others are scored."""
-    results, scans = project / "results/bundles", held_out(project)
+    results, scans = project / RESULTS, held_out(project)
     rows = scans.assign(image=[results / p for p in scans["image"]], label=[results / p for p in scans["label"]])
     rows = rows[["case", "modality", "image", "label"]]
     blank = volume.read(results / scans["image"].iloc[0])
@@ -113,7 +112,7 @@ def test_a_labelled_cohort_is_scored_as_the_run_scores(project, bundle, tmp_path
 
 def test_a_dicom_series_is_answered_with_dicom_seg(project, bundle, tmp_path):
     scan = held_out(project).query("modality == 'ct'").iloc[0]
-    series = project / f"results/bundles/raw/Train_Sets/CT/{int(scan['case'][2:])}/DICOM_anon"
+    series = project / f"{SCANS}/CT/{int(scan['case'][2:])}/DICOM_anon"
     done = program("predict", bundle, "--image", f"ct={series}", "--dicom-seg", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     found = highdicom.seg.segread(tmp_path / "out/case/ct_segmentation.dcm")
@@ -133,7 +132,7 @@ def test_a_case_that_keeps_its_scans_is_given_what_it_lacks(project, bundle, tmp
     told = json.loads((copy / "bundle.json").read_text())
     (copy / "bundle.json").write_text(json.dumps(told | {"missing": {"source": "mean"}}))
     scan = held_out(project).query("modality == 't1'").iloc[0]
-    results, made = project / "results/bundles", tmp_path / "out/case"
+    results, made = project / RESULTS, tmp_path / "out/case"
     done = program("predict", copy, "--image", f"t1={results / scan['image']}", "--output", made.parent)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in made.glob("*.nii.gz")) == ["t1_segmentation.nii.gz", "t1_to_ct.nii.gz"]
@@ -143,7 +142,7 @@ def test_a_case_that_keeps_its_scans_is_given_what_it_lacks(project, bundle, tmp
 
 def test_a_wrong_modality_is_warned_of(project, bundle, tmp_path):
     scan = held_out(project).query("modality == 't1'").iloc[0]
-    image = project / "results/bundles" / scan["image"]
+    image = project / RESULTS / scan["image"]
     done = program("predict", bundle, "--image", f"ct={image}", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "intensities unlike CT in training" in done.stderr
@@ -160,7 +159,7 @@ def test_a_wrong_modality_is_warned_of(project, bundle, tmp_path):
     ],
 )
 def test_one_line_for_a_wrong_call(project, bundle, tmp_path, arguments, message):
-    image = project / "results/bundles" / held_out(project).iloc[0]["image"]
+    image = project / RESULTS / held_out(project).iloc[0]["image"]
     done = program("predict", bundle, *(text.format(image=image) for text in arguments), "--output", tmp_path / "out")
     assert done.returncode == 1
     assert message in done.stderr.splitlines()[-1]
@@ -189,7 +188,7 @@ def test_a_bundle_that_names_code_is_refused_and_runs_none(project, bundle, tmp_
     path.write_text(json.dumps(plans))
     told["files"]["nnunet/ct/plans.json"] = sha256(path)
     (copy / "bundle.json").write_text(json.dumps(told))
-    image = project / "results/bundles" / held_out(project).query("modality == 'ct'").iloc[0]["image"]
+    image = project / RESULTS / held_out(project).query("modality == 'ct'").iloc[0]["image"]
     done = program("predict", copy, "--image", f"ct={image}", "--output", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
@@ -205,7 +204,7 @@ def test_a_bundle_that_names_code_is_refused_and_runs_none(project, bundle, tmp_
     [("oracle", "no row of its tables"), ("targan", "expected one of single, zero, stargan")],
 )
 def test_only_rows_of_the_run_are_exported(project, tmp_path, method, message):
-    done = program("export", project / "results/bundles", method, "--output", tmp_path / "bundle")
+    done = program("export", project / RESULTS, method, "--output", tmp_path / "bundle")
     assert message in done.stderr
     assert not (tmp_path / "bundle").exists()
 
@@ -213,11 +212,11 @@ def test_only_rows_of_the_run_are_exported(project, tmp_path, method, message):
 def test_a_control_is_a_bundle_too(project, tmp_path):
     scan = held_out(project).iloc[0]
     for method in ("single", "zero"):
-        done = program("export", project / "results/bundles", method, "--output", tmp_path / method)
+        done = program("export", project / RESULTS, method, "--output", tmp_path / method)
         assert done.returncode == 0, done.stderr
-        image = f"{scan['modality']}={project / 'results/bundles' / scan['image']}"
+        image = f"{scan['modality']}={project / RESULTS / scan['image']}"
         done = program("predict", tmp_path / method, "--image", image, "--output", tmp_path / f"{method}-out")
         assert done.returncode == 0, done.stderr
         made = volume.read(tmp_path / f"{method}-out" / "case" / f"{scan['modality']}_segmentation.nii.gz")
-        ours = project / f"results/bundles/nnunet/{scan['modality']}/{method}/seed0/predictions/{scan['case']}.nii.gz"
+        ours = project / f"{RESULTS}/nnunet/{scan['modality']}/{method}/seed0/predictions/{scan['case']}.nii.gz"
         assert np.array_equal(made.array, volume.read(ours).array)
