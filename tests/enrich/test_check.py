@@ -203,7 +203,7 @@ MUTATIONS = [
     ("uneven positions", T2_SLICE, edit_dicom(raise_position), T2 / "DICOM_anon", "as between most slices"),
     ("NaN", CT_SLICE, set_tag("RescaleIntercept", "nan"), None, "NaN or infinite"),
     ("constant CT", CT / "DICOM_anon", every_slice(edit_dicom(blank)), None, "a constant image of -1024"),
-    ("bad window", CT / "DICOM_anon/i0000,0000b.dcm", set_tag("WindowWidth", None), None, "window"),
+    ("bad window", CT / "DICOM_anon/i0000,0000b.dcm", set_tag("WindowWidth", 0), None, "window"),
     (
         "phases swapped",
         T1 / "DICOM_anon",
