@@ -109,8 +109,8 @@ def test_the_report_shows_what_the_segmenters_got(run_of):
         seen.add(has)
         assert by == {
             "Single": [],
-            "Oracle": [title],
-            "StarGAN": [f"real {title}" if has else f"synthetic {title} of FLAIR"],
+            "Oracle": [f"{title} channel"],
+            "StarGAN": [f"real {title} channel" if has else f"synthetic {title} channel, made of FLAIR"],
         }
     assert seen == {True, False}
 

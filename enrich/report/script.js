@@ -80,7 +80,7 @@ if (scans.length) {
     slice.max = slices.length - 1;
     panels.replaceChildren(
       panel(`real ${modality}`, images[source]),
-      ...channels.map((channel) => panel(`${channel.title} channel`, images[channel.images])),
+      ...channels.map((channel) => panel(channel.title, images[channel.images])),
     );
     find("case-scores").textContent = chosen() ? `${chosen().title}: ${chosen().scores || "not scored"}` : "No segmentation.";
     find("method").disabled = methods.length === 0;

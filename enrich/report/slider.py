@@ -148,11 +148,11 @@ def _scan(
 def _made(target: str, of: str | None, method: Row) -> str:
     """Say what a channel is: `of` as `enrich.fill` has it, None where everything is made of the scan."""
     if of == REAL:
-        return f"real {title(target)}"
+        return f"real {title(target)} channel"
     if method.translator is None:
-        return title(target)
-    sources = f" of {' and '.join(map(title, of.split('+')))}" if of else ""
-    return f"synthetic {title(target)}{sources}"
+        return f"{title(target)} channel"
+    sources = f", made of {' and '.join(map(title, of.split('+')))}" if of else ""
+    return f"synthetic {title(target)} channel{sources}"
 
 
 def slices_through(mask: Mask, count: int) -> list[int]:

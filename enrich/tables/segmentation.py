@@ -28,6 +28,10 @@ KIND = "segmentation"
 COUNTS = dict.fromkeys(("n", "patients", "failures", "seeds"), "Int64")
 MAIN = ("dice_percent", "ravd_percent")
 FURTHER = tuple(metric for metric in METRICS if metric not in MAIN)
+KEPT = (
+    "A case keeps its own real scans as channels: rows of further channels differ only in what stands for a scan that a"
+    " case lacks, in training or test, and are equal where none lacks any."
+)
 
 Marks = dict[tuple[str, str, str], str]
 
@@ -93,7 +97,7 @@ def layout(study: Study, summary: pd.DataFrame, compared: pd.DataFrame | None = 
     """
     marks = {} if compared is None else tested.marks(compared)
     ours = summary[summary["source"] == OURS]
-    notes = [_reading(ours)]
+    notes = [_reading(ours, study.config["missing"] is not None)]
     if compared is None or compared.empty:
         notes.append("No difference is tested.")
     else:
@@ -192,7 +196,7 @@ def _count(found: Mapping[tuple[str, str], dict[Hashable, Any]], modality: str, 
     return ABSENT if pd.isna(value) else str(value)
 
 
-def _reading(ours: pd.DataFrame) -> str:
+def _reading(ours: pd.DataFrame, missing: bool) -> str:
     seeds = "–".join(str(count) for count in sorted({ours["seeds"].min(), ours["seeds"].max()}))
     return " ".join(
         [
@@ -207,6 +211,7 @@ def _reading(ours: pd.DataFrame) -> str:
             "reference, DICE of two empty masks) is left out, and the n that remains stands in the cell.",
             "Labels used: the modalities whose target masks the translator saw in training, or the segmenter beside",
             "its own.",
+            *([KEPT] if missing else []),
         ]
     )
 

@@ -250,3 +250,11 @@ def test_a_study_without_its_target_is_refused(scores, study, tmp_path, monkeypa
 
 def test_latex_of_the_study_is_ascii(scores, study):
     assert latex(segmentation.layout(study(), summarize(scores, study()))[1]).isascii()
+
+
+def test_rows_that_are_equal_where_nothing_is_missing_are_explained(study, scores):
+    kept = "A case keeps its own real scans as channels"
+    for missing in (None, {"source": "mean"}):
+        given = study(missing=missing)
+        text = markdown(segmentation.layout(given, summarize(scores, given))[0])
+        assert (kept in text) is (missing is not None)
