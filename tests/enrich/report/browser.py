@@ -42,13 +42,17 @@ def chromium():
 
 
 def show(browser, page, width=1280, dark=False):
-    """Open a page in a window of `width` pixels."""
+    """Open a page in a window of `width` pixels; return once its script has run."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     media = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
     features = [{"name": name, "value": value} for name, value in media.items()]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     browser.get(page.as_uri())
+    ready = "return document.readyState === 'complete' && document.querySelector('#panels img') !== null"
+    WebDriverWait(browser, 60).until(lambda opened: opened.execute_script(ready))
 
 
 def press(browser, *keys):
