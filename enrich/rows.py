@@ -12,6 +12,7 @@ from gan.errors import InputError
 NNUNET = "nnunet"
 ALL_LABELS = "all modalities"
 UNKNOWN = "unknown"
+SHARES = re.compile(r"(-labels(?P<labels>\d+))?(-synthetic(?P<synthetic>\d+))?$")
 CONTROLS = {
     "single": "Single",
     "pooled": "Pooled real",
@@ -150,7 +151,7 @@ def together(config: Config) -> bool:
 
 def without_budget(channels: str) -> str:
     """Return a data set's name without the shares of labels and of synthetic cases that it is made with."""
-    return re.sub(r"(-labels\d+)?(-synthetic\d+)?$", "", channels)
+    return SHARES.sub("", channels)
 
 
 def data_set(config: Config, modality: str, channels: str) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 from enrich.audit import records
 from enrich.audit.check import Check
 from enrich.audit.records import read_json
-from enrich.audit.shares import SHARES, cases_within, shares_percent
+from enrich.audit.shares import cases_within, shares_percent
 from enrich.audit.study import Known, Split, Study, examine, listed
 from enrich.nnunet.dataset import FILE_ENDING
-from enrich.rows import index_of, together
+from enrich.rows import index_of, together, without_budget
 from gan.errors import InputError
 
 CHANNELS = re.compile(
@@ -39,7 +39,7 @@ def added_to(folder: Path, study: Study, split: Split) -> Added:
     Raises:
         InputError: a folder that no data set is written to.
     """
-    found = CHANNELS.fullmatch(SHARES.sub("", folder.name))
+    found = CHANNELS.fullmatch(without_budget(folder.name))
     if found is None:
         raise InputError(folder, f"the channels {folder.name}", "those of a row of the table")
     if found["cases"]:

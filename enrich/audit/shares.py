@@ -1,6 +1,5 @@
 """Which cases a data set must hold: of all training patients, or of the share of them that its name says."""
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,8 +8,7 @@ import pandas as pd
 from enrich import index
 from enrich.audit.study import Split, Study
 from enrich.nnunet.dataset import POOLED, Case, within_budget, within_share
-
-SHARES = re.compile(r"(-labels(?P<labels>\d+))?(-synthetic(?P<synthetic>\d+))?$")
+from enrich.rows import SHARES
 
 
 def shares_percent(channels: str) -> tuple[int, int]:
