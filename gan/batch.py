@@ -1,9 +1,8 @@
 """The slice cache and the batches drawn from it."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from functools import cached_property
 from math import ceil
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from batchgenerators.transforms.spatial_transforms import MirrorTransform
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -55,12 +53,20 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> "Batch":
+        """Return the batch in memory from which a GPU copies while it computes; what is on a GPU stays there."""
+        return self.map(lambda tensor: tensor if tensor.is_cuda else tensor.pin_memory())
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return the batch with each of its tensors changed."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Batch(**{name: value.to(device) for name, value in given.items() if value is not None})
+        return Batch(**{name: change(value) for name, value in given.items() if value is not None})
 
 
 class Slices:
-    """A folder of 2-D slices, memory-mapped.
+    """A folder of 2-D slices, memory-mapped, or resident on a GPU.
 
     Batch k is a function of (seed, k) alone. An epoch is a permutation of the training slices, cut into whole batches;
     where modalities are balanced, one of the modality with the most slices, while the others begin anew. Which slices
@@ -116,7 +122,6 @@ class Slices:
         self._images = _mapped(folder / "images.npy", shape)
         self._targets = _mapped(folder / "targets.npy", shape)
         self._body = _mapped(folder / "body.npy", shape)
-        self._flip = MirrorTransform(axes=(1,))
 
         known = ", ".join(about["modalities"])
         for name in [*self.modalities, *sorted(set(everything["modality"]))]:
@@ -138,6 +143,16 @@ class Slices:
         self.train: Rows = _some_patients(training, everyone["patient"], patient_fraction, seed).index.to_numpy()
         places = {name: place for place, name in enumerate(self.modalities)}
         self._source = everything["modality"].map(lambda name: places.get(name, -1)).to_numpy(np.int64)
+        self._orders: dict[tuple[int, ...], Rows] = {}
+
+    def reside(self, device: torch.device) -> None:
+        """Move the cache to a GPU, where batches are then cut and flipped, if it takes less than half of what is free.
+
+        What trains needs the rest. For a CPU it stays on disk, of which the system keeps in memory what it can.
+        """
+        arrays = (self._images, self._targets, self._body)
+        if device.type == "cuda" and sum(array.nbytes for array in arrays) < torch.cuda.mem_get_info(device)[0] / 2:
+            self._images, self._targets, self._body = (array.to(device) for array in arrays)
 
     def has_target(self) -> bool:
         """Return whether any training slice shows the target."""
@@ -162,25 +177,25 @@ class Slices:
         rng = np.random.default_rng((seed, 1, k))
         match draw:
             case Draw.ANY:
-                batch = self.read(_cut(self.train, k, size, (seed, 0)))
-                return self._flipped(batch, torch.from_numpy(rng.permutation(batch.source.numpy())), rng)
+                rows = self._cut(self.train, k, size, (seed, 0))
+                return _flipped(self.read(rows), rng.permutation(self._source[rows]), rng)
             case Draw.BALANCED:
                 share = self._share(size)
-                rows = [
-                    _cut(rows, k, share, (seed, 2, number), whole=False)
+                parts = [
+                    self._cut(rows, k, share, (seed, 2, number), whole=False)
                     for number, rows in enumerate(self._by_modality)
                 ]
-                batch = self.read(np.concatenate(rows))
-                steps = torch.from_numpy(rng.integers(1, len(self.modalities), size))
-                return self._flipped(batch, (batch.source + steps) % len(self.modalities), rng)
+                chosen = np.concatenate(parts)
+                steps = rng.integers(1, len(self.modalities), size)
+                return _flipped(self.read(chosen), (self._source[chosen] + steps) % len(self.modalities), rng)
             case Draw.ALIGNED:
-                groups = _cut(self._aligned, k, size, (seed, 3))
+                groups = self._cut(self._aligned, k, size, (seed, 3))
                 wanted = rng.integers(1, len(self.modalities), size)
                 truth = self.read(groups[np.arange(size), wanted]).image
-                return self._flipped(self.read(groups[:, 0]), torch.from_numpy(wanted), rng, truth)
+                return _flipped(replace(self.read(groups[:, 0]), truth=truth), wanted, rng)
             case Draw.STACKED:
-                batch = self._stack(_cut(self._aligned, k, size, (seed, 3)))
-                return self._flipped(batch, batch.target, rng)
+                batch = self._stack(self._cut(self._aligned, k, size, (seed, 3)))
+                return _flipped(batch, np.zeros(size, np.int64), rng)
 
     def watched(self, draw: Draw = Draw.ANY) -> Batch:
         """Return the watched slice of each modality with the largest target; training slices if none is watched."""
@@ -206,11 +221,12 @@ class Slices:
 
     def read(self, rows: Rows) -> Batch:
         """Return rows of the cache, unaltered; each is wanted in its own modality."""
+        device = self._images.device
+        chosen = torch.tensor(rows, device=device)
         image, target_mask, body = (
-            torch.from_numpy(array[rows].astype(np.float32)[:, None])
-            for array in (self._images, self._targets, self._body)
+            array[chosen].float()[:, None] for array in (self._images, self._targets, self._body)
         )
-        source = torch.from_numpy(self._source[rows])
+        source = torch.from_numpy(self._source[rows]).to(device)
         return Batch(image, target_mask, body, source, source)
 
     @cached_property
@@ -244,30 +260,39 @@ class Slices:
 
     def _stack(self, groups: Rows) -> Batch:
         size, count = groups.shape
-        first, nothing = self.read(groups[:, 0]), torch.zeros(size, dtype=torch.int64)
+        first = self.read(groups[:, 0])
+        nothing = torch.zeros_like(first.source)
         image = self.read(groups.ravel()).image.reshape(size, count, self.image_size, self.image_size)
         return Batch(image, first.target_mask, first.body, nothing, nothing)
 
-    def _flipped(self, batch: Batch, target: Tensor, rng: np.random.Generator, truth: Tensor | None = None) -> Batch:
-        images = batch.image if truth is None else torch.cat([batch.image, truth], dim=1)
-        masks = torch.cat([batch.target_mask, batch.body], dim=1).numpy()
-        with _numpy_seeded(int(rng.integers(2**32))):
-            flipped = self._flip(data=images.numpy(), seg=masks)
-        target_mask, body = torch.from_numpy(flipped["seg"]).chunk(2, dim=1)
-        images, channels = torch.from_numpy(flipped["data"]), batch.image.shape[1]
-        known = None if truth is None else images[:, channels:]
-        return Batch(images[:, :channels], target_mask, body, batch.source, target, known)
+    def _cut(self, rows: Rows, k: int, size: int, seed: tuple[int, ...], whole: bool = True) -> Rows:
+        """Return the k-th `size` rows of an endless row of permutations; `whole`: what is left of each is dropped."""
+        if whole:
+            epoch, place = divmod(k, len(rows) // size)
+            return self._order(rows, (*seed, epoch))[place * size : (place + 1) * size]
+        places = np.arange(k * size, (k + 1) * size)
+        orders = {e: self._order(rows, (*seed, e)) for e in np.unique(places // len(rows)).tolist()}
+        return np.array([orders[place // len(rows)][place % len(rows)] for place in places.tolist()])
+
+    def _order(self, rows: Rows, seed: tuple[int, ...]) -> Rows:
+        """Return the permutation of `rows` of an epoch; the last ones are remembered, since every batch asks."""
+        if seed not in self._orders:
+            for other in [other for other in self._orders if other[:-1] == seed[:-1] and other[-1] < seed[-1] - 1]:
+                del self._orders[other]
+            self._orders[seed] = np.random.default_rng(seed).permutation(rows)
+        return self._orders[seed]
 
 
-def _cut(rows: Rows, k: int, size: int, seed: tuple[int, ...], whole: bool = True) -> Rows:
-    """Return the k-th `size` rows of an endless row of permutations; `whole`: what is left of each is dropped."""
-    if whole:
-        epoch, place = divmod(k, len(rows) // size)
-        order: Rows = np.random.default_rng((*seed, epoch)).permutation(rows)
-        return order[place * size : (place + 1) * size]
-    places = np.arange(k * size, (k + 1) * size)
-    orders = {e: np.random.default_rng((*seed, e)).permutation(rows) for e in np.unique(places // len(rows)).tolist()}
-    return np.array([orders[place // len(rows)][place % len(rows)] for place in places.tolist()])
+def _flipped(batch: Batch, target: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+    """Return the batch with each slice flipped left to right or not, wanted in the modalities `target`."""
+    flip = torch.from_numpy(rng.random(len(target)) < 0.5).to(batch.image.device)
+
+    def flipped(images: Tensor) -> Tensor:
+        return torch.where(flip.view(-1, *[1] * (images.ndim - 1)), images.flip(-1), images)
+
+    masks = {name: flipped(getattr(batch, name)) for name in ("image", "target_mask", "body")}
+    truth = None if batch.truth is None else flipped(batch.truth)
+    return replace(batch, **masks, target=torch.from_numpy(target).to(flip.device), truth=truth)
 
 
 def _some_patients(training: pd.DataFrame, everyone: "pd.Series[str]", fraction: float, seed: int) -> pd.DataFrame:
@@ -281,19 +306,8 @@ def _some_patients(training: pd.DataFrame, everyone: "pd.Series[str]", fraction:
     return pd.concat(kept).sort_index()
 
 
-def _mapped(path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, mmap_mode="r")
+def _mapped(path: Path, shape: tuple[int, int, int]) -> Tensor:
+    array: NDArray[Any] = np.load(path, mmap_mode="c")  # as torch wants it; nobody writes
     if array.shape != shape:
         raise InputError(path, f"shape {array.shape}", f"{shape} as index.csv and slices.json say")
-    return array
-
-
-@contextmanager
-def _numpy_seeded(seed: int) -> Iterator[None]:
-    """Seed NumPy's global generator, which batchgenerators draws from, and put it back as it was afterwards."""
-    state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
+    return torch.from_numpy(array)

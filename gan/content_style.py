@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan.layers import by_modality
+from gan.layers import at_least_float32, by_modality
 
 STYLE = 8  # numbers of a style code
 RESIDUALS = 4  # blocks of the content encoder, of a decoder and of G_s
@@ -35,20 +35,20 @@ class Generator(nn.Module):
     def content(self, image: Tensor, modality: Tensor) -> Tensor:
         """Return the content codes, (B, 4·width, H/4, W/4), of slices (B, 1, H, W) of `modality` (B,)."""
         given = F.one_hot(modality, self.modalities).to(image.dtype)[:, :, None, None]
-        code: Tensor = self.content_encoder(given * image).float()
+        code: Tensor = at_least_float32(self.content_encoder(given * image))
         return code
 
     def style(self, image: Tensor, modality: Tensor) -> Tensor:
         """Return the style codes, (B, 8), of slices (B, 1, H, W) of `modality` (B,)."""
-        return by_modality(self.style_encoders, modality, image).float()
+        return at_least_float32(by_modality(self.style_encoders, modality, image))
 
     def decode(self, content: Tensor, style: Tensor, modality: Tensor) -> Tensor:
         """Return slices of `modality` (B,), (B, 1, H, W) in [-1, 1], of content and style codes."""
-        return torch.tanh(by_modality(self.decoders, modality, content, style).float())
+        return torch.tanh(at_least_float32(by_modality(self.decoders, modality, content, style)))
 
     def target_logits(self, content: Tensor) -> Tensor:
         """Return the logits of the target, (B, 1, H, W), of content codes."""
-        logits: Tensor = self.segmenter(content).float()
+        logits: Tensor = at_least_float32(self.segmenter(content))
         return logits
 
 
@@ -119,7 +119,7 @@ class Critic(nn.Module):
         """Return the scores (B, 1, H/n, W/n) of slices (B, 1, H, W), n being 16, 32 and 64."""
         scores = []
         for scale in self.scales:
-            scores.append(scale(image).float())
+            scores.append(at_least_float32(scale(image)))
             image = F.avg_pool2d(image, 3, stride=2, padding=1, count_include_pad=False)
         return scores
 

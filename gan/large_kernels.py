@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan.layers import at_least_float32
+
 
 class LargeKernelSegmenter(nn.Module):
     """Seven convolutions of stride 2 (kernels 7, 5, 5, 5, 5, 4, 3) and back up by resizing, with residual blocks.
@@ -64,7 +66,7 @@ class LargeKernelSegmenter(nn.Module):
         features = self.bottom(features)
         for block, skip, larger in zip(self.up, reversed(skips), [*skips[-2::-1], image], strict=True):
             features = block(resize(torch.cat([skip, features], dim=1), larger))
-        return torch.sigmoid(self.out(features).float())
+        return torch.sigmoid(at_least_float32(self.out(features)))
 
 
 class LargeKernel(nn.Module):

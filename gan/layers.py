@@ -19,6 +19,11 @@ def with_modality(image: Tensor, modality: Tensor, modalities: int) -> Tensor:
     return torch.cat([image, maps.expand(-1, -1, *image.shape[2:])], dim=1)
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Return what a network under autocast says, in float32; float64 stays."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def rows_of_each(modality: Tensor, modalities: int) -> list[list[int]]:
     """Return the places in `modality` (B,) of each modality; it may have none."""
     kinds = modality.tolist()
@@ -90,7 +95,7 @@ class PatchCritic(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores (B, 1, H/patch, W/patch), higher for real, and logits (B, classes), both float32."""
         features = self.body(image)
-        score = self.score(features).float()
+        score = at_least_float32(self.score(features))
         if self.kind is None:
             return score, score.new_zeros(len(score), 0)
-        return score, self.kind(features).flatten(1).float()
+        return score, at_least_float32(self.kind(features).flatten(1))

@@ -35,9 +35,9 @@ def naming_critic_terms(
     `critic` gives scores and logits of (B, 1, H, W); `fake` bears no graph; `label` (B,) is the modality of `real`.
     Source: Choi et al., CVPR 2018, eq. 2 and 8.
     """
-    score, kind = critic(real)
+    (score, score_fake), (kind, _) = (made.chunk(2) for made in critic(torch.cat([real, fake])))
     return {
-        "critic": critic(fake)[0].mean() - score.mean(),
+        "critic": score_fake.mean() - score.mean(),
         "penalty": gradient_penalty(lambda image: critic(image)[0], real, fake),
         "modality_real": F.cross_entropy(kind, label),
     }

@@ -25,6 +25,8 @@ class Player:
         every: steps on every n-th batch.
         schedule: progress to the factor of the learning rate; at 0 the player rests.
         ramps: of some terms, progress to a factor of the weight.
+        detached: its terms read the fakes without their graph, and it sees them so; where only such players step, the
+            graph is not built.
         anew: before it steps, the fakes are made anew, without a graph, by the networks as the players before it left
             them; the players after it see these too.
         clamp: every parameter is kept within ± this; None, anywhere.
@@ -37,6 +39,7 @@ class Player:
     learning_rate: float
     betas: tuple[float, float]
     every: int = 1
+    detached: bool = False
     schedule: Callable[[float], float] = lambda progress: 1.0  # noqa: ARG005
     ramps: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
     anew: bool = False

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from gan import checkpoint
 from gan.batch import FILES, Slices
 from gan.errors import InputError, run
+from gan.feed import batches
 from gan.files import sha256
 from gan.methods import METHODS
 from gan.samples import save_grid
@@ -112,19 +113,20 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
 
     with (output / "log.csv").open("w") as stream:
         stream.write(log)
-        rounds = range(trainer.round, trainer.rounds)
-        for k in tqdm(rounds, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=None):
+        due = range(trainer.round, trainer.rounds)
+        drawn = batches(data, due, settings.batch_size, config["seed"], method.draw, trainer.device)
+        for batch in tqdm(drawn, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=None):
             if settings.patience and trainer.stale >= settings.patience:
                 break
-            played = trainer.step(data.batch(k, settings.batch_size, config["seed"], method.draw))
+            played = trainer.step(batch)
             new = [
                 f"{trainer.round},{player.name},{term},{value.item():.6g}\n"
                 for player in trainer.players
                 if trainer.round % (player.every * max(1, settings.log_every // player.every)) == 0
                 for term, value in played.get(player.name, {}).items()
             ]
-            due = trainer.round == trainer.rounds or trainer.round % settings.samples_every == 0
-            if due and settings.patience and trainer.round > method.watch_from * trainer.rounds:
+            shown = trainer.round == trainer.rounds or trainer.round % settings.samples_every == 0
+            if shown and settings.patience and trainer.round > method.watch_from * trainer.rounds:
                 loss = trainer.watch(data.watch_batches(settings.batch_size, method.draw))
                 new.append(f"{trainer.round},watched,segmentation,{loss:.6g}\n")
             last = trainer.round == trainer.rounds or bool(settings.patience and trainer.stale >= settings.patience)
@@ -133,7 +135,7 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
             lines += new
             stream.write("".join(new))
             stream.flush()
-            if due:
+            if shown:
                 save_grid(pictures / f"round_{trainer.round:06d}.png", watched, data.modalities, trainer)
             if last or trainer.round % settings.checkpoint_every == 0:
                 record = {"config": config, "log": "".join(lines), "gpu_memory_gb": peak_gpu_memory_gb()}

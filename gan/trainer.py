@@ -26,12 +26,14 @@ class Trainer:
         averaged: the moving average of the method's model.
         round: the number of rounds done.
         stale: checks on the watched patients since the best.
+        device: where it computes.
     """
 
     def __init__(self, method: Method, settings: Settings, rounds: int) -> None:
         """Take `method` to the device and prepare `rounds` rounds."""
         environment = LightningEnvironment()  # one process, also inside a cluster's job
         self.fabric = Fabric(devices=1, precision=PRECISIONS[settings.precision], plugins=[environment])
+        self.device = self.fabric.device
         self.method: Method = self.fabric.to_device(method)
         self.players = method.players()
         self.optimizers = [
@@ -55,27 +57,26 @@ class Trainer:
         Raises:
             InputError: a loss is not finite.
         """
-        batch = batch.to(self.fabric.device)
+        batch = batch.to(self.device)
         progress = self.round / self.rounds
         self.round += 1
-        played = {}
-        with self.fabric.autocast():
-            fakes = self.method.fakes(batch)
-        for player, optimizer in zip(self.players, self.optimizers, strict=True):
-            rate = player.learning_rate * player.schedule(progress)
-            if self.round % player.every or not rate:
-                continue
+        rates = [player.learning_rate * player.schedule(progress) for player in self.players]
+        stepping = [
+            (player, optimizer, rate)
+            for player, optimizer, rate in zip(self.players, self.optimizers, rates, strict=True)
+            if self.round % player.every == 0 and rate
+        ]
+        fakes = self._fakes(batch, graph=not all(player.detached for player, _, _ in stepping))
+        played, losses = {}, {}
+        for player, optimizer, rate in stepping:
             if player.anew:
-                with torch.no_grad(), self.fabric.autocast():
-                    fakes = self.method.fakes(batch)
+                fakes = self._fakes(batch, graph=False)
+            seen = {name: fake.detach() for name, fake in fakes.items()} if player.detached else fakes
             with self.fabric.autocast():
-                terms = player.terms(batch, fakes)
+                terms = player.terms(batch, seen)
             if not terms:
                 continue
             loss = torch.stack([player.weight(name, progress) * term for name, term in terms.items()]).sum()
-            if not loss.isfinite():
-                found = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
-                raise InputError(f"round {self.round}, {player.name}", found, "finite losses")
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
@@ -86,12 +87,21 @@ class Trainer:
                     for parameter in player.network.parameters():
                         parameter.clamp_(-player.clamp, player.clamp)
             played[player.name] = {name: term.detach() for name, term in terms.items()}
+            losses[player.name] = loss.detach()
+        for name, loss in losses.items():  # only here does a GPU have to be waited for
+            if not loss.isfinite():
+                found = ", ".join(f"{term} {value.item():g}" for term, value in played[name].items())
+                raise InputError(f"round {self.round}, {name}", found, "finite losses")
         self.averaged.update_parameters(self.method.model)
         return played
 
+    def _fakes(self, batch: Batch, graph: bool) -> dict[str, Tensor]:
+        with torch.set_grad_enabled(graph), self.fabric.autocast():
+            return self.method.fakes(batch)
+
     def translate(self, image: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Translate as `Method.translate` with the averaged model; tensors on any device, the result on the CPU."""
-        device = self.fabric.device
+        device = self.device
         with torch.inference_mode(), self.fabric.autocast():
             return self.method.translate(
                 self.averaged.module, image.to(device), source.to(device), target.to(device)
@@ -99,7 +109,7 @@ class Trainer:
 
     def segment(self, image: Tensor, source: Tensor) -> Tensor:
         """Segment as `Method.segment` with the averaged model; tensors on any device, the result on the CPU."""
-        device = self.fabric.device
+        device = self.device
         with torch.inference_mode(), self.fabric.autocast():
             return self.method.segment(self.averaged.module, image.to(device), source.to(device)).cpu()
 
@@ -112,7 +122,7 @@ class Trainer:
         losses = []
         with torch.inference_mode(), self.fabric.autocast():
             for batch in batches:
-                loss = self.method.watched_loss(self.averaged.module, batch.to(self.fabric.device))
+                loss = self.method.watched_loss(self.averaged.module, batch.to(self.device))
                 losses += [loss.item()] * len(batch.source)
         found = sum(losses) / len(losses)
         if not math.isfinite(found):

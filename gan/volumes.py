@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 import torch.nn.functional as F
-from batchgenerators.transforms.spatial_transforms import MirrorTransform
 from torch import Tensor
 
 from gan.batch import Batch, Draw, Rows, Slices
@@ -39,7 +38,7 @@ class Volumes(Slices):
         """
         self.folder, self.modalities, self.image_size = slices.folder, slices.modalities, slices.image_size
         self._slices, self._patch = slices, patch
-        self._flip = MirrorTransform(axes=(2,))
+        self._orders = {}
         used = (slices.index["set"] == "watch") | slices.index.index.isin(slices.train)
         scans = slices.index[used].sort_values("slice").groupby(["modality", "case"])
         self._scans = [scan["slice"] for _, scan in scans]  # the slices' numbers by their rows in the cache
@@ -50,6 +49,9 @@ class Volumes(Slices):
         self.train: Rows = np.flatnonzero(self.index["set"] == "train")
         self._source = self.index["modality"].map(self.modalities.index).to_numpy(np.int64)
         self.depth = patch or int(self.index.loc[self.train, "depth"].max())
+
+    def reside(self, device: torch.device) -> None:
+        """Leave the slices where they are: volumes are made of them on the CPU."""
 
     def batch(self, k: int, size: int, seed: int, draw: Draw = Draw.ANY) -> Batch:
         """Return batch `k` of `size` training volumes, or of a patch of each."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from gan.batch import Batch, Draw
 from gan.errors import InputError
-from gan.layers import he_initialized, with_modality
+from gan.layers import at_least_float32, he_initialized, with_modality
 from gan.losses import soft_dice
 from gan.method import Method, Published
 from gan.player import Player
@@ -124,7 +124,7 @@ class Segmentor(nn.Module):
             skips.append(features)
         for block, skip in zip(self.up, skips[-2::-1], strict=True):
             features = torch.cat([skip, block(features)], dim=1)
-        return torch.sigmoid(self.out(features).float())
+        return torch.sigmoid(at_least_float32(self.out(features)))
 
 
 def _doubling(before: int, after: int) -> nn.Module:

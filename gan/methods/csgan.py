@@ -44,7 +44,7 @@ from torch import Tensor, nn
 
 from gan.batch import Batch, Draw, Slices
 from gan.errors import InputError
-from gan.layers import by_modality, he_initialized, normal_initialized
+from gan.layers import at_least_float32, by_modality, he_initialized, normal_initialized
 from gan.method import Method, Published
 from gan.player import Player
 from gan.schedules import decay_in_second_half
@@ -135,11 +135,12 @@ class CSGAN(Method):
         early = partial(_rate, begin=0.0, together=s.pretraining)
         together = partial(_from, begin=s.pretraining)
         shaped, taught = (dict.fromkeys(terms, together) for terms in (SHAPED, TAUGHT))
+        critics = ("critics", self.critics, self.critic_terms, s.weights)
         segmentors = ("segmentors", self.segmentors, self.segmentor_terms, s.weights)
         return [
             Player("generators", self.generators, self.generator_terms, s.weights, *adam, schedule=late, ramps=shaped),
-            Player("critics", self.critics, self.critic_terms, s.weights, *adam, schedule=late, anew=True),
-            Player(*segmentors, *adam_segmentors, schedule=early, ramps=taught),
+            Player(*critics, *adam, schedule=late, detached=True, anew=True),
+            Player(*segmentors, *adam_segmentors, schedule=early, ramps=taught, detached=True),
         ]
 
     def fakes(self, batch: Batch) -> dict[str, Tensor]:
@@ -159,15 +160,15 @@ class CSGAN(Method):
 
     def critic_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the critics lower: real patches score 1, synthetic ones 0."""
-        real, fake = _each(self.critics, batch.image), _each(self.critics[::-1], fakes["synthetic"].detach())
+        real, fake = _each(self.critics, batch.image), _each(self.critics[::-1], fakes["synthetic"])
         return {"critic": _both((real - 1).square()) + _both(fake.square())}
 
     def segmentor_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the segmentors lower on volumes of their own modality, whatever these were made from."""
         found = {
             "real": _each(self.segmentors, batch.image),
-            "synthetic": _each(self.segmentors[::-1], fakes["synthetic"].detach()),
-            "reconstructed": _each(self.segmentors, fakes["reconstructed"].detach()),
+            "synthetic": _each(self.segmentors[::-1], fakes["synthetic"]),
+            "reconstructed": _each(self.segmentors, fakes["reconstructed"]),
         }
         return {
             f"segmentation_{kind}": _both(_cross_entropy(logits, batch.target_mask)) for kind, logits in found.items()
@@ -256,7 +257,7 @@ class Generator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, 1, …) in [-1, 1] to the same; edges divisible by 8."""
-        return torch.tanh(self.layers(image).float())
+        return torch.tanh(at_least_float32(self.layers(image)))
 
 
 class Segmentor(nn.Module):
@@ -273,7 +274,7 @@ class Segmentor(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, 1, …) in [-1, 1] to logits of background and target, (B, 2, …); edges divisible by 8."""
-        logits: Tensor = self.layers(image).float()
+        logits: Tensor = at_least_float32(self.layers(image))
         return logits
 
 
@@ -294,7 +295,7 @@ class Critic(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, 1, …) in [-1, 1] to a score for each patch of 38 voxels, (B, 1, …/8); edges divisible by 8."""
-        score: Tensor = self.layers(image).float()
+        score: Tensor = at_least_float32(self.layers(image))
         return score
 
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from gan.batch import Batch, Draw
 from gan.errors import InputError
-from gan.layers import by_modality, normal_initialized
+from gan.layers import at_least_float32, by_modality, normal_initialized
 from gan.method import Method, Published
 from gan.player import Player
 from gan.pool import Pool
@@ -95,7 +95,7 @@ class CycleGAN(Method):
         adam = (s.weights, s.learning_rate, (0.5, 0.999))
         return [
             Player("generators", self.generator, self.generator_terms, *adam, schedule=decay_in_second_half),
-            Player("critics", self.critics, self.critic_terms, *adam, schedule=decay_in_second_half),
+            Player("critics", self.critics, self.critic_terms, *adam, schedule=decay_in_second_half, detached=True),
         ]
 
     def fakes(self, batch: Batch) -> dict[str, Tensor]:
@@ -187,7 +187,7 @@ class Generator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Translate (B, 1, H, W) in [-1, 1]; height and width divisible by 4."""
-        return torch.tanh(self.layers(image).float())
+        return torch.tanh(at_least_float32(self.layers(image)))
 
 
 class Residual(nn.Module):
@@ -223,7 +223,7 @@ class PatchGAN(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return scores (B, 1, H/8 − 2, W/8 − 2) of images (B, 1, H, W), float32, higher for real."""
-        scores: Tensor = self.layers(image).float()
+        scores: Tensor = at_least_float32(self.layers(image))
         return scores
 
 

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from gan.batch import Batch, Draw
 from gan.errors import InputError
-from gan.layers import PatchCritic, he_initialized, normal_initialized
+from gan.layers import PatchCritic, at_least_float32, he_initialized, normal_initialized
 from gan.losses import gradient_penalty
 from gan.method import Method, Published
 from gan.player import Player
@@ -89,7 +89,7 @@ class Pix2Pix(Method):
         s = self.settings
         adam = (s.weights, s.learning_rate, (0.9, 0.999))
         return [
-            Player("critic", self.critic, self.critic_terms, *adam, schedule=falling),
+            Player("critic", self.critic, self.critic_terms, *adam, schedule=falling, detached=True),
             Player("generator", self.generator, self.generator_terms, *adam, schedule=falling),
         ]
 
@@ -113,7 +113,7 @@ class Pix2Pix(Method):
 
     def critic_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the critic lowers: it scores real pairs high and fake ones low (eq. 6)."""
-        real, fake = truth(batch), fakes["image"].detach()
+        real, fake = truth(batch), fakes["image"]
         score, logits = self.judged(real, batch)
         return {
             "critic": self.judged(fake, batch)[0].mean() - score.mean(),
@@ -171,4 +171,4 @@ class UNet(nn.Module):
         features = self.down[-1](F.leaky_relu(skips[-1], 0.2))
         for convolution, skip in zip(self.up[:-1], skips[::-1], strict=True):
             features = torch.cat([skip, F.instance_norm(convolution(F.relu(features)))], dim=1)
-        return torch.tanh(self.up[-1](F.relu(features)).float())
+        return torch.tanh(at_least_float32(self.up[-1](F.relu(features))))

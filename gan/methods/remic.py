@@ -95,7 +95,7 @@ class ReMIC(Method):
         s = self.settings
         adam = (s.weights, s.learning_rate, (0.5, 0.999))
         return [
-            Player("critics", self.critics, self.critic_terms, *adam),
+            Player("critics", self.critics, self.critic_terms, *adam, detached=True),
             Player("generator", self.generator, self.generator_terms, *adam),
         ]
 
@@ -108,8 +108,7 @@ class ReMIC(Method):
     def critic_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the critics lower: real slices of their modality score 1, fakes 0."""
         return {
-            "critic": self._distance(batch.image, batch.source, 1)
-            + self._distance(fakes["image"].detach(), batch.target, 0)
+            "critic": self._distance(batch.image, batch.source, 1) + self._distance(fakes["image"], batch.target, 0)
         }
 
     def generator_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -40,6 +40,7 @@ from torch import Tensor, nn
 from gan.batch import Batch, Draw
 from gan.errors import InputError
 from gan.large_kernels import LargeKernelSegmenter, halving, initialize, resize
+from gan.layers import at_least_float32
 from gan.method import Method, Published
 from gan.player import Player
 from gan.settings import Settings
@@ -102,7 +103,7 @@ class SegAN(Method):
         s = self.settings
         adam = (s.weights, s.learning_rate, (0.5, 0.999))
         return [
-            Player("critic", self.critic, self.critic_terms, *adam, schedule=halved, clamp=CLAMP),
+            Player("critic", self.critic, self.critic_terms, *adam, schedule=halved, detached=True, clamp=CLAMP),
             Player("segmenter", self.generator, self.segmenter_terms, *adam, schedule=halved),
         ]
 
@@ -112,7 +113,7 @@ class SegAN(Method):
 
     def critic_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the critic lowers: the distance of segmentation and truth as it sees it, negative."""
-        found, wanted = (self.critic(batch.image * mask) for mask in (fakes["mask"].detach(), batch.target_mask))
+        found, wanted = (self.critic(batch.image * mask) for mask in (fakes["mask"], batch.target_mask))
         return {"critic": -self._distance(found, wanted)}
 
     def segmenter_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -171,7 +172,7 @@ class Segmenter(nn.Module):
         for block, skip, larger in zip(self.up, skips[2:0:-1], skips[1::-1], strict=True):
             features = block(resize(torch.cat([skip, features], dim=1), larger))
         features = resize(torch.cat([skips[0], features], dim=1), image)
-        return torch.sigmoid(self.out(features).float())
+        return torch.sigmoid(at_least_float32(self.out(features)))
 
 
 class Critic(nn.Module):
@@ -190,7 +191,7 @@ class Critic(nn.Module):
         features = [masked]
         for layer in self.layers:
             features.append(layer(features[-1]))
-        return [each.float() for each in features]
+        return [at_least_float32(each) for each in features]
 
 
 def _convolution(before: int, after: int) -> nn.Sequential:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.batch import Batch
-from gan.layers import PatchCritic, with_modality
+from gan.layers import PatchCritic, at_least_float32, with_modality
 from gan.losses import naming_critic_terms
 from gan.method import Method, Published
 from gan.player import Player
@@ -74,7 +74,7 @@ class StarGAN(Method):
         adam = (s.weights, s.learning_rate, (0.5, 0.999))
         schedule = partial(decay_in_second_half, end=s.decay_to)
         return [
-            Player("critic", self.critic, self.critic_terms, *adam, schedule=schedule),
+            Player("critic", self.critic, self.critic_terms, *adam, schedule=schedule, detached=True),
             Player("generator", self.generator, self.generator_terms, *adam, every=s.critic_steps, schedule=schedule),
         ]
 
@@ -84,7 +84,7 @@ class StarGAN(Method):
 
     def critic_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the critic lowers."""
-        return naming_critic_terms(self.critic, batch.image, fakes["image"].detach(), batch.source)
+        return naming_critic_terms(self.critic, batch.image, fakes["image"], batch.source)
 
     def generator_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the generator lowers: a fake passes for its wanted modality and leads back to its source."""
@@ -114,7 +114,7 @@ class Generator(nn.Module):
 
     def forward(self, image: Tensor, target: Tensor) -> Tensor:
         """Translate (B, 1, H, W) in [-1, 1] to the modalities `target` (B,); height and width divisible by 4."""
-        return torch.tanh(self.layers(with_modality(image, target, self.modalities)).float())
+        return torch.tanh(at_least_float32(self.layers(with_modality(image, target, self.modalities))))
 
 
 class Residual(nn.Module):

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from gan.batch import Batch
 from gan.errors import InputError
-from gan.layers import PatchCritic, with_modality
+from gan.layers import PatchCritic, at_least_float32, with_modality
 from gan.losses import classification, gradient_penalty, mean
 from gan.method import Method, Published
 from gan.player import Player
@@ -103,8 +103,8 @@ class TarGAN(Method):
         s, betas = self.settings, (0.5, 0.9)
         rate = s.critic_learning_rate
         critics = [
-            Player(f"critic_{stream}", critic, partial(self.critic_terms, stream), s.weights, rate, betas)
-            for stream, critic in self.critics.items()
+            Player(f"critic_{name}", critic, partial(self.critic_terms, name), s.weights, rate, betas, detached=True)
+            for name, critic in self.critics.items()
         ]
         lowering = nn.ModuleList([self.generator, *([self.shape] if self.shape is not None else [])])
         return [*critics, Player("generator", lowering, self.generator_terms, s.weights, s.learning_rate, betas)]
@@ -118,10 +118,9 @@ class TarGAN(Method):
         critic, judged = self.critics[stream], self._judged(stream, batch)
         if not judged.any():
             return {}
-        real, fake = self._real(batch)[stream][judged], fakes[stream][judged].detach()
+        real, fake = self._real(batch)[stream][judged], fakes[stream][judged]
         source = batch.source[judged]
-        score, kind = critic(real)
-        score_fake, kind_fake = critic(fake)
+        (score, score_fake), (kind, kind_fake) = (made.chunk(2) for made in critic(torch.cat([real, fake])))
         terms = {
             "critic": mean(score_fake) - mean(score),
             "penalty": gradient_penalty(lambda image: critic(image)[0], real, fake),
@@ -133,16 +132,16 @@ class TarGAN(Method):
     def generator_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what G and S lower."""
         real, back = self._real(batch), self.generator.translate(fakes, batch.source)
-        foreground = {"x": batch.body, "r": self._target_shape(batch)}
-        terms = {}
+        foreground, terms = {"x": batch.body, "r": self._target_shape(batch)}, {}
+        if self.shape is not None:
+            for stream, found in zip(fakes, self.shape(torch.cat(list(fakes.values()))).chunk(len(fakes)), strict=True):
+                terms[f"shape_{stream}"] = F.mse_loss(found, foreground[stream])
         for stream, fake in fakes.items():
             judged = self._judged(stream, batch)
             score, kind = self.critics[stream](fake[judged])
             terms[f"adversarial_{stream}"] = -mean(score)
             terms[f"modality_{stream}"] = classification(kind, batch.target[judged], self.settings.classification)
             terms[f"reconstruction_{stream}"] = F.l1_loss(back[stream], real[stream])
-            if self.shape is not None:
-                terms[f"shape_{stream}"] = F.mse_loss(self.shape(fake), foreground[stream])
         if "r" in fakes:
             x, r = ((fake + 1) / 2 for fake in (fakes["x"], fakes["r"]))
             terms["crossing"] = F.l1_loss(x * batch.target_mask, r)
@@ -192,7 +191,7 @@ class Generator(nn.Module):
         features, skips = self.shared_encoder(torch.cat([features for features, _ in encoded.values()]))
         shared = self.shared_decoder(self.bottom(features), skips).chunk(len(images))
         return {
-            s: torch.tanh(self.outputs[s](self.decoders[s](features, encoded[s][1])).float())
+            s: torch.tanh(at_least_float32(self.outputs[s](self.decoders[s](features, encoded[s][1]))))
             for s, features in zip(images, shared, strict=True)
         }
 
@@ -239,7 +238,7 @@ class ShapeController(nn.Module):
             skips.append(features)
         for enlarge, block, skip in zip(self.enlarge, self.up, skips[-2::-1], strict=True):
             features = block(torch.cat([skip, enlarge(features)], dim=1))
-        return torch.sigmoid(self.out(features).float())
+        return torch.sigmoid(at_least_float32(self.out(features)))
 
 
 def _convolution(before: int, after: int) -> list[nn.Module]:

@@ -40,8 +40,8 @@ class TCMGANbw(TCMGAN):
     def players(self) -> list[Player]:
         """Return the critic, the generator, then the segmentor, which steps as the generator does."""
         critic, generator = super().players()
-        segmentor = replace(generator, name="segmentor", network=self.segmentor, terms=self.segmentor_terms, anew=True)
-        return [critic, generator, segmentor]
+        alike = replace(generator, network=self.segmentor, terms=self.segmentor_terms)
+        return [critic, generator, replace(alike, name="segmentor", detached=True, anew=True)]
 
     def segmentor_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the segmentor lowers: what it misses in fakes, which bear no graph, and in real slices."""

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.batch import Batch
-from gan.layers import PatchCritic, with_modality
+from gan.layers import PatchCritic, at_least_float32, with_modality
 from gan.losses import naming_critic_terms
 from gan.method import Method, Published
 from gan.player import Player
@@ -95,7 +95,7 @@ class UAGAN(Method):
         s = self.settings
         adam = (s.weights, s.learning_rate, (0.0, 0.999))
         return [
-            Player("critic", self.critic, self.critic_terms, *adam, schedule=self._decay),
+            Player("critic", self.critic, self.critic_terms, *adam, schedule=self._decay, detached=True),
             Player(
                 "generator", self.generator, self.generator_terms, *adam, schedule=self._decay, ramps={"shape": rise}
             ),
@@ -108,7 +108,7 @@ class UAGAN(Method):
 
     def critic_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the critic lowers."""
-        return naming_critic_terms(self.critic, batch.image, fakes["image"].detach(), batch.source)
+        return naming_critic_terms(self.critic, batch.image, fakes["image"], batch.source)
 
     def generator_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the generator lowers.
@@ -214,7 +214,7 @@ class Decoder(nn.Module):
         for convolution, attention, enlarge, block, skip, other in levels:
             fused = skip + convolution(other) * torch.sigmoid(attention(other))
             features = block(torch.cat([fused, enlarge(features)], dim=1))
-        result: Tensor = self.out(features).float()
+        result: Tensor = at_least_float32(self.out(features))
         return result
 
 
