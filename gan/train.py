@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from gan import checkpoint
+from gan import checkpoint, stopwatch
 from gan.batch import FILES, Slices
 from gan.errors import InputError, run
 from gan.files import sha256
@@ -116,7 +116,8 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
         for k in tqdm(rounds, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=None):
             if settings.patience and trainer.stale >= settings.patience:
                 break
-            played = trainer.step(data.batch(k, settings.batch_size, config["seed"], method.draw))
+            with stopwatch.inside():
+                played = trainer.step(data.batch(k, settings.batch_size, config["seed"], method.draw))
             new = [
                 f"{trainer.round},{player.name},{term},{value.item():.6g}\n"
                 for player in trainer.players
