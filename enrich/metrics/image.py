@@ -6,7 +6,7 @@ the mask alone, which is to be the same for every method, such as the source's b
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr
+from scipy.stats import entropy
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 Image = NDArray[np.float32]
@@ -62,8 +62,7 @@ def mutual_information_nats(image: Image, reference: Image, mask: Mask) -> float
     for z in np.flatnonzero(mask.any(axis=(1, 2))):
         pair = image[z][mask[z]], reference[z][mask[z]]
         counts, *_ = np.histogram2d(*pair, bins=BINS, range=[(-1, 1), (-1, 1)])
-        shares = counts / counts.sum()
-        found.append(entr(shares.sum(axis=0)).sum() + entr(shares.sum(axis=1)).sum() - entr(shares).sum())
+        found.append(entropy(counts.sum(axis=0)) + entropy(counts.sum(axis=1)) - entropy(counts.ravel()))
     return float(np.mean(found)) if found else np.nan
 
 
