@@ -8,6 +8,8 @@ import argparse
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from enrich import index, splits, volume
 from enrich.crossfit import FIT_HELP, Fits, models_of_fits
 from enrich.intensity import AIR_HU, Intensity, stored_range
 from enrich.modality import is_ct
+from enrich.parallel import overlapped
 from enrich.splits import Splits
 from enrich.translate import Planes, read_planes
 from enrich.volume import Volume
@@ -53,36 +56,74 @@ def as_real(planes: Planes, source: str, modality: str, intensity: Intensity) ->
     return stored.with_array(np.where(planes.inside.array, stored.array + np.int16(AIR_HU), np.int16(outside)))
 
 
+@dataclass(frozen=True)
+class Making:
+    """A scan on its way to further cases, in three steps: `read`, `translate` and `write`.
+
+    Attributes:
+        scans_csv: the scans.
+        fits: the models that translate every patient.
+        modality: of the segmenter.
+        intensity: as in the training.
+        folder: for the cases.
+    """
+
+    scans_csv: Path
+    fits: Fits
+    modality: str
+    intensity: Intensity
+    folder: Path
+
+    def read(self, scan: "pd.Series[str]") -> tuple["pd.Series[str]", Planes]:
+        """Read the scan of a row of `scans.csv`."""
+        path = index.file_of(self.scans_csv, scan["image"], scan["image_sha256"])
+        return scan, read_planes(path, scan, self.fits.image_size, self.intensity)
+
+    def translate(self, read: tuple["pd.Series[str]", Planes]) -> tuple["pd.Series[str]", dict[str, Planes]]:
+        """Translate it in all `ways`, by the modality that each leads through: the network's part."""
+        scan, planes = read
+        fit = self.fits.of(scan["patient"])
+        modalities = list(dict.fromkeys(name for direction in self.fits.directions for name in direction))
+        made = {}
+        for through, directions in ways(scan["modality"], self.modality, modalities):
+            found = planes
+            for direction in directions:
+                found = fit.translated(found, *direction)
+            made[through] = found
+        return scan, made
+
+    def write(self, translated: tuple["pd.Series[str]", dict[str, Planes]]) -> list[tuple[str, ...]]:
+        """Write the cases; return their rows of the index."""
+        scan, made = translated
+        source, fit = scan["modality"], self.fits.of(scan["patient"])
+        label = index.file_of(self.scans_csv, scan["label"], scan["label_sha256"])
+        relative = os.path.relpath(label.absolute(), self.folder.absolute())
+        rows: list[tuple[str, ...]] = []
+        for through, planes in made.items():
+            name = f"{scan['case']}_{source}_" + (f"by_{through}" if through else f"to_{self.modality}")
+            image = self.folder / f"{name}.nii.gz"
+            volume.write(as_real(planes, source, self.modality, self.intensity), image)
+            names = (name, scan["patient"], source, self.modality, through)
+            rows.append((*names, image.name, sha256(image), relative, scan["label_sha256"], fit.name))
+        return rows
+
+
 def write_cases(
-    scans_csv: Path, who: Splits, fits: Fits, modality: str, intensity: Intensity, folder: Path
+    scans_csv: Path, who: Splits, fits: Fits, modality: str, intensity: Intensity, folder: Path, workers: int = 1
 ) -> pd.DataFrame:
     """Write every case for a segmenter of `modality` to `folder`; return the rows of the index.
 
     The scans are those of the patients who train the segmenter, as far as they have a label, which is the case's label.
+    While the network translates a scan, `workers` threads read the next ones and write the last.
 
     Raises:
         InputError: a direction that no model has learned, or no scan to make a case of.
     """
     scans = index.read(scans_csv, index.SCANS)
     scans = scans[scans["patient"].isin([*who.train, *who.watch]) & (scans["label"] != "")]
-    modalities = list(dict.fromkeys(name for direction in fits.directions for name in direction))
-    rows = []
-    for _, scan in tqdm(scans.iterrows(), "cases", len(scans), disable=None):
-        source = scan["modality"]
-        path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
-        label = index.file_of(scans_csv, scan["label"], scan["label_sha256"])
-        planes = read_planes(path, scan, fits.image_size, intensity)
-        fit = fits.of(scan["patient"])
-        for through, directions in ways(source, modality, modalities):
-            found = planes
-            for direction in directions:
-                found = fit.translated(found, *direction)
-            name = f"{scan['case']}_{source}_" + (f"by_{through}" if through else f"to_{modality}")
-            image = folder / f"{name}.nii.gz"
-            volume.write(as_real(found, source, modality, intensity), image)
-            names = (name, scan["patient"], source, modality, through)
-            relative = os.path.relpath(label.absolute(), folder.absolute())
-            rows.append((*names, image.name, sha256(image), relative, scan["label_sha256"], fit.name))
+    steps = Making(scans_csv, fits, modality, intensity, folder)
+    found = overlapped(steps.read, steps.translate, steps.write, (scan for _, scan in scans.iterrows()), workers)
+    rows = list(chain.from_iterable(tqdm(found, "cases", len(scans), disable=None)))
     if not rows:
         raise InputError(scans_csv, f"no labelled training scan to make a {modality} case of", "at least one")
     return pd.DataFrame(rows, columns=[*index.CASES, "fit"])
@@ -108,13 +149,14 @@ def main() -> None:
     parser.add_argument("--fit", nargs="+", action="append", required=True, metavar="NAME MODEL", help=FIT_HELP)
     parser.add_argument("--modality", required=True, help="modality of the segmenter that the cases train")
     parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
+    parser.add_argument("--workers", type=int, default=1, help="threads that read and write beside the network")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
     who, intensity = splits.read(arguments.splits), Intensity(**arguments.intensity)
     models = models_of_fits(arguments.fit)
     fits = Fits(models, who)
     with publish_folder(arguments.output.parent) as folder:
-        rows = write_cases(arguments.scans, who, fits, arguments.modality, intensity, folder)
+        rows = write_cases(arguments.scans, who, fits, arguments.modality, intensity, folder, arguments.workers)
         rows.to_csv(folder / arguments.output.name, index=False)
         facts = facts_of(arguments.modality, intensity, models)
         (folder / "cases.json").write_text(json.dumps(facts, indent=2) + "\n")

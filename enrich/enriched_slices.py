@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -11,31 +12,53 @@ from enrich import index, splits, structures, volume
 from enrich.axial import AXIAL
 from enrich.channels import read_channels
 from enrich.intensity import Intensity
-from enrich.nnunet.dataset import cases
-from enrich.slices import Stack, write_facts, write_slices
+from enrich.nnunet.dataset import Case, cases
+from enrich.parallel import in_order
+from enrich.slices import Origin, Stack, cut, write_facts, write_slices
 from enrich.splits import Splits
 from gan.errors import run
 from gan.files import publish_folder
 
 
-def stacks(
-    scans_csv: Path,
-    who: Splits,
-    modality: str,
-    synthetic: Path | None,
-    added: Sequence[str],
-    intensity: Intensity,
-) -> Iterator[Stack]:
-    """Yield every channel of every labelled case: slices of one patient, on one grid, with the real scan's target."""
-    scans, known = index.read(scans_csv, index.SCANS), structures.read(scans_csv)
-    set_of = dict.fromkeys(who.train, "train") | dict.fromkeys(who.watch, "watch")
-    everyone = [case for case in cases(scans_csv, modality, synthetic, added) if case.label and case.patient in set_of]
-    for case in tqdm(everyone, "slices", disable=None):
-        found = read_channels(case, scans, modality, added, intensity)
+@dataclass(frozen=True)
+class Cutter:
+    """Cuts enriched cases into slices; one of them is in memory at a time.
+
+    Attributes:
+        scans_csv: the scans.
+        who: the split.
+        modality: of the real channel.
+        added: those of the synthetic channels, in order.
+        intensity: how to scale them.
+        image_size: rows and columns of the slices.
+    """
+
+    scans_csv: Path
+    who: Splits
+    modality: str
+    added: Sequence[str]
+    intensity: Intensity
+    image_size: int
+
+    def __call__(self, case: Case) -> list[Stack]:
+        """Cut every channel of a labelled case: slices of one patient, on one grid, with the real scan's target."""
         assert case.label is not None  # noqa: S101
-        target = known.target_of(modality, volume.reorient(volume.read(case.label), AXIAL).array)
-        for name, images in zip([modality, *added], found.images, strict=True):
-            yield Stack(case.name, case.patient, name, set_of[case.patient], -1, images, found.body, target)
+        scans, known = index.read(self.scans_csv, index.SCANS), structures.read(self.scans_csv)
+        found = read_channels(case, scans, self.modality, self.added, self.intensity)
+        target = known.target_of(self.modality, volume.reorient(volume.read(case.label), AXIAL).array)
+        where = "watch" if case.patient in self.who.watch else "train"
+        return [
+            cut(Origin(case.name, case.patient, name, where, -1), images, found.body, target, self.image_size)
+            for name, images in zip([self.modality, *self.added], found.images, strict=True)
+        ]
+
+
+def stacks(cutter: Cutter, synthetic: Path | None, workers: int = 1) -> Iterator[Stack]:
+    """Yield every channel of every labelled case; `synthetic` is the index of those that are added."""
+    found, who = cases(cutter.scans_csv, cutter.modality, synthetic, cutter.added), cutter.who
+    everyone = [case for case in found if case.label and case.patient in {*who.train, *who.watch}]
+    for channels in tqdm(in_order(cutter, everyone, workers), "slices", len(everyone), disable=None):
+        yield from channels
 
 
 def main() -> None:
@@ -48,19 +71,20 @@ def main() -> None:
     parser.add_argument("--synthetic", type=Path, help="index of the synthetic images; none: the real channel alone")
     parser.add_argument("--image-size", type=int, required=True)
     parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
     added = [name for name in arguments.modalities if name != arguments.modality] if arguments.synthetic else []
     with publish_folder(arguments.output.parent) as folder:
-        found = stacks(
+        cutter = Cutter(
             arguments.scans,
             splits.read(arguments.splits),
             arguments.modality,
-            arguments.synthetic,
             added,
             Intensity(**arguments.intensity),
+            arguments.image_size,
         )
-        write_slices(found, folder, arguments.image_size)
+        write_slices(stacks(cutter, arguments.synthetic, arguments.workers), folder, arguments.image_size)
         made_of = {name: getattr(arguments, name) for name in ("scans", "splits", "synthetic")}
         write_facts(folder, [arguments.modality, *added], arguments.image_size, arguments.intensity, made_of)
 

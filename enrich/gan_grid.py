@@ -4,9 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate
 
 Array = NDArray[np.float32]
 
@@ -49,5 +47,8 @@ def _square(shape: tuple[int, ...]) -> tuple[int, int, int]:
 def _resample(square: Array, size: int) -> Array:
     if square.shape[-1] == size:
         return square
+    import torch
+    from torch.nn.functional import interpolate
+
     images = torch.from_numpy(np.ascontiguousarray(square))[:, None]
     return interpolate(images, (size, size), mode="bilinear", antialias=True)[:, 0].numpy()

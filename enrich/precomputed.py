@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 from tqdm import tqdm
 
 from enrich import index, volume
 from enrich.axial import AXIAL
 from enrich.crossfit import ALL
 from enrich.intensity import Intensity, denormalize, normalize, stored_range
+from enrich.nonzero import nonzero_mask
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
@@ -58,7 +58,7 @@ def write_precomputed(
         axial = volume.reorient(found, AXIAL)
         images, _ = normalize(axial.array, target, replace(intensity, preset="default"), None, path)
         stored = volume.reorient(axial.with_array(denormalize(images, target, intensity)), source.orientation)
-        inside = create_nonzero_mask(source.array[None])
+        inside = nonzero_mask(source.array)
         volume.write(source.with_array(np.where(inside, stored.array, np.int16(0))), folder / name)
         facts = {
             "modality": target,

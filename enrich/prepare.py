@@ -3,10 +3,10 @@
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from enrich import index, volume
 from enrich.correction import Correction, correct
 from enrich.datasets import READERS
 from enrich.datasets import scans as read_scans
+from enrich.parallel import in_order
 from enrich.scan import Scan
 from enrich.structures import Structures, parts
 from gan.errors import InputError, run
@@ -35,10 +36,8 @@ def prepare(
     Raises:
         InputError: whatever reading a scan raises.
     """
-    jobs = joblib.Parallel(n_jobs=workers, return_as="generator")(
-        joblib.delayed(_prepare_one)(scan, chosen, folder, correction) for scan in scans
-    )
-    return pd.DataFrame(tqdm(jobs, "prepare", len(scans), disable=None))
+    work = partial(_prepare_one, chosen=chosen, folder=folder, correction=correction)
+    return pd.DataFrame(tqdm(in_order(work, scans, workers), "prepare", len(scans), disable=None))
 
 
 def write(

@@ -5,7 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -18,14 +18,15 @@ from enrich import index, splits, structures, volume
 from enrich.axial import AXIAL, to_axial
 from enrich.gan_grid import pixel_mm, to_gan_grid
 from enrich.intensity import Intensity
+from enrich.parallel import in_order
 from enrich.splits import Splits
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
 
 @dataclass(frozen=True)
-class Stack:
-    """The axial slices of one scan.
+class Origin:
+    """What slices are of.
 
     Attributes:
         case: of the scan.
@@ -33,9 +34,6 @@ class Stack:
         modality: of the scan.
         set: train or watch.
         fold: of the patient in cross-fitting; -1 for none.
-        images: on the scan's axial grid; voxels in [-1, 1].
-        body: the foreground, (Z, Y, X).
-        target: the target, (Z, Y, X); None without a label.
     """
 
     case: str
@@ -43,45 +41,126 @@ class Stack:
     modality: str
     set: str
     fold: int
-    images: volume.Volume
-    body: NDArray[np.bool_]
-    target: NDArray[np.bool_] | None
 
 
-def stacks(
-    scans_csv: Path, who: Splits, intensity: Intensity, labels_of: Collection[str] | None = None
-) -> Iterator[Stack]:
-    """Yield every scan of the patients who train the GAN and of the watched ones, with a label or without.
+@dataclass(frozen=True)
+class Stack:
+    """The axial slices of one scan that show its foreground, on the GAN's grid of S×S pixels.
 
-    Labels of other modalities than `labels_of` are left out; None, of no modality.
+    Attributes:
+        origin: the scan.
+        labelled: whether the scan has a label.
+        slices: their numbers, (N,).
+        images: (N, S, S), float16 in [-1, 1].
+        targets: the target, (N, S, S), uint8; 0 without a label.
+        body: the foreground, (N, S, S), uint8.
+        shape: of the scan once it is axial, (Z, Y, X).
+        corner: its first voxel, which with the shape says the grid.
+        pixel_mm: edge of a pixel.
     """
-    scans, known = index.read(scans_csv, index.SCANS), structures.read(scans_csv)
-    set_of = dict.fromkeys([*who.translated_from, *who.unlabelled], "train") | dict.fromkeys(who.watch, "watch")
-    scans = scans[scans["patient"].isin(list(set_of))]
-    for _, scan in tqdm(scans.iterrows(), "slices", len(scans), disable=None):
-        path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
-        images, body = to_axial(volume.read(path), scan, intensity, path)
+
+    origin: Origin
+    labelled: bool
+    slices: NDArray[np.intp]
+    images: NDArray[np.float16]
+    targets: NDArray[np.uint8]
+    body: NDArray[np.uint8]
+    shape: tuple[int, ...]
+    corner: volume.Volume
+    pixel_mm: float
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """Cuts scans into slices; one of them is in memory at a time.
+
+    Attributes:
+        scans_csv: the scans.
+        who: the split.
+        intensity: how to scale them.
+        image_size: S.
+        labels_of: modalities whose labels are seen; None, all.
+    """
+
+    scans_csv: Path
+    who: Splits
+    intensity: Intensity
+    image_size: int
+    labels_of: Collection[str] | None = None
+
+    def __call__(self, scan: "pd.Series[str]") -> Stack:
+        """Cut the scan of a row of `scans.csv`."""
+        path = index.file_of(self.scans_csv, scan["image"], scan["image_sha256"])
+        images, body = to_axial(volume.read(path), scan, self.intensity, path)
         target = None
-        if scan["label"] and (labels_of is None or scan["modality"] in labels_of):
-            label = volume.read(index.file_of(scans_csv, scan["label"], scan["label_sha256"]))
+        if scan["label"] and (self.labels_of is None or scan["modality"] in self.labels_of):
+            label = volume.read(index.file_of(self.scans_csv, scan["label"], scan["label_sha256"]))
+            known = structures.read(self.scans_csv)
             target = known.target_of(scan["modality"], volume.reorient(label, AXIAL).array)
-        patient = scan["patient"]
-        fold = who.fold_of(patient)
-        names = (scan["case"], patient, scan["modality"], set_of[patient], -1 if fold is None else fold)
-        yield Stack(*names, images, body, target)
+        fold = self.who.fold_of(scan["patient"])
+        origin = Origin(
+            scan["case"],
+            scan["patient"],
+            scan["modality"],
+            "watch" if scan["patient"] in self.who.watch else "train",
+            -1 if fold is None else fold,
+        )
+        return cut(origin, images, body, target, self.image_size)
+
+
+def cut(
+    origin: Origin,
+    images: volume.Volume,
+    body: NDArray[np.bool_],
+    target: NDArray[np.bool_] | None,
+    image_size: int,
+) -> Stack:
+    """Return the slices of a scan.
+
+    Args:
+        origin: the scan.
+        images: on the scan's axial grid; voxels in [-1, 1].
+        body: the foreground, (Z, Y, X).
+        target: the target, (Z, Y, X); None without a label.
+        image_size: rows and columns of the result.
+    """
+    shown = np.flatnonzero(body.any(axis=(1, 2)))
+
+    def mask(voxels: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        return (to_gan_grid(voxels[shown], image_size, 0) >= 0.5).astype(np.uint8)
+
+    return Stack(
+        origin,
+        labelled=target is not None,
+        slices=shown,
+        images=to_gan_grid(images.array[shown], image_size, -1).astype(np.float16),
+        targets=mask(np.zeros_like(body) if target is None else target),
+        body=mask(body),
+        shape=images.array.shape,
+        corner=volume.crop(images, (slice(1),) * 3),
+        pixel_mm=pixel_mm(images.spacing_mm, images.array.shape[1:], image_size),
+    )
+
+
+def stacks(cutter: Cutter, workers: int = 1) -> Iterator[Stack]:
+    """Yield every scan of the patients who train the GAN and of the watched ones, with a label or without."""
+    scans, who = index.read(cutter.scans_csv, index.SCANS), cutter.who
+    scans = scans[scans["patient"].isin([*who.translated_from, *who.unlabelled, *who.watch])]
+    rows = (scan for _, scan in scans.iterrows())
+    yield from tqdm(in_order(cutter, rows, workers), "slices", len(scans), disable=None)
 
 
 def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
     """Write the cache to `folder`: index.csv, images.npy, targets.npy and body.npy, one row a slice.
 
-    Images are float16 in [-1, 1], masks uint8, (N, image_size, image_size). A slice without foreground is left out. One
-    volume is in memory at a time. Equal `grid` in the index: scans of a case that are aligned voxel by voxel.
+    Images are float16 in [-1, 1], masks uint8, (N, image_size, image_size). One stack is in memory at a time. Equal
+    `grid` in the index: scans of a case that are aligned voxel by voxel.
 
     Raises:
         InputError: no training slice shows the target.
     """
     rows: list[dict[str, object]] = []
-    grids: dict[str, list[volume.Volume]] = defaultdict(list)
+    grids: dict[str, list[tuple[tuple[int, ...], volume.Volume]]] = defaultdict(list)
     shape = (image_size, image_size)
     with (
         _growing(folder / "images.npy", np.dtype(np.float16), shape) as images_file,
@@ -89,31 +168,25 @@ def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
         _growing(folder / "body.npy", np.dtype(np.uint8), shape) as body_file,
     ):
         for stack in found:
-            images = stack.images
-            shown = np.flatnonzero(stack.body.any(axis=(1, 2)))
-            labelled = stack.target is not None
-            target = np.zeros_like(stack.body) if stack.target is None else stack.target
-            targets = to_gan_grid(target[shown], image_size, 0) >= 0.5
-            images_file.write(to_gan_grid(images.array[shown], image_size, -1).astype(np.float16).tobytes())
-            targets_file.write(targets.astype(np.uint8).tobytes())
-            body_file.write((to_gan_grid(stack.body[shown], image_size, 0) >= 0.5).astype(np.uint8).tobytes())
-            edge = pixel_mm(images.spacing_mm, images.array.shape[1:], image_size)
-            facts = {"grid": _grid_number(images, grids[stack.case]), "pixel_mm": edge}
+            for file, array in ((images_file, stack.images), (targets_file, stack.targets), (body_file, stack.body)):
+                file.write(array.tobytes())
+            origin, facts = stack.origin, {"pixel_mm": stack.pixel_mm, "slice_mm": stack.corner.spacing_mm[2]}
+            grid = _grid_number(stack, grids[origin.case])
             rows += [
                 {
                     "row": len(rows) + k,
-                    "case": stack.case,
-                    "patient": stack.patient,
-                    "modality": stack.modality,
+                    "case": origin.case,
+                    "patient": origin.patient,
+                    "modality": origin.modality,
                     "slice": int(z),
-                    "set": stack.set,
-                    "fold": stack.fold,
-                    "labelled": int(labelled),
-                    "target_pixels": int(targets[k].sum()),
+                    "set": origin.set,
+                    "fold": origin.fold,
+                    "labelled": int(stack.labelled),
+                    "target_pixels": int(stack.targets[k].sum()),
+                    "grid": grid,
                     **facts,
-                    "slice_mm": images.spacing_mm[2],
                 }
-                for k, z in enumerate(shown)
+                for k, z in enumerate(stack.slices)
             ]
     if not any(row["set"] == "train" and row["target_pixels"] for row in rows):
         raise InputError("the training patients", "an empty target in all slices", "a target to attend to")
@@ -138,13 +211,12 @@ def write_facts(
     (folder / "slices.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def _grid_number(grid: volume.Volume, known: list[volume.Volume]) -> int:
-    """Return the place of a grid among a case's known ones, which a new one joins."""
-    for number, other in enumerate(known):
-        if volume.same_grid(grid, other):
+def _grid_number(stack: Stack, known: list[tuple[tuple[int, ...], volume.Volume]]) -> int:
+    """Return the place of a stack's grid among a case's known ones, which a new one joins."""
+    for number, (shape, corner) in enumerate(known):
+        if stack.shape == shape and volume.same_grid(stack.corner, corner):
             return number
-    # one voxel stands for all: only the grid is compared
-    known.append(replace(grid, array=np.broadcast_to(np.uint8(0), grid.array.shape)))
+    known.append((stack.shape, stack.corner))
     return len(known) - 1
 
 
@@ -174,12 +246,13 @@ def main() -> None:
     parser.add_argument("--labels-of", nargs="+", help="modalities whose labels may be seen; all by default")
     parser.add_argument("--image-size", type=int, required=True)
     parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
     with publish_folder(arguments.output.parent) as folder:
         who, intensity = splits.read(arguments.splits), Intensity(**arguments.intensity)
-        found = stacks(arguments.scans, who, intensity, arguments.labels_of)
-        write_slices(found, folder, arguments.image_size)
+        cutter = Cutter(arguments.scans, who, intensity, arguments.image_size, arguments.labels_of)
+        write_slices(stacks(cutter, arguments.workers), folder, arguments.image_size)
         made_of = {"scans": arguments.scans, "splits": arguments.splits}
         write_facts(folder, arguments.modalities, arguments.image_size, arguments.intensity, made_of)
 

@@ -6,7 +6,6 @@ called significant.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from enrich.columns import METRICS
+from enrich.design import Design
 from enrich.gather import per_patient, require_same_cases, require_scores
 from enrich.modality import title
 
@@ -27,27 +27,6 @@ COLUMNS = [
     *("effect", "p", "p_holm", "smallest_p", "significant"),
 ]
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Design:
-    """What is compared, fixed before the scores are seen.
-
-    Attributes:
-        metric: the primary metric, a column of the scores.
-        reference: the row that every other row is compared with.
-        methods: the rows whose comparisons are primary.
-        alpha: bound of the family-wise error.
-        resamples: bootstrap samples of an interval.
-        seed: of the bootstrap.
-    """
-
-    metric: str
-    reference: str
-    methods: tuple[str, ...]
-    alpha: float = 0.05
-    resamples: int = 10000
-    seed: int = 0
 
 
 def compare(scores: pd.DataFrame, modalities: Sequence[str], methods: Sequence[str], design: Design) -> pd.DataFrame:

@@ -2,7 +2,9 @@
 
 import argparse
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -12,49 +14,52 @@ from enrich import index, splits, volume
 from enrich.crossfit import ALL, FIT_HELP, FOLD, MEAN, Fit, Fits, models_of_fits
 from enrich.intensity import AIR_HU, Intensity, stored_range
 from enrich.modality import is_ct
-from enrich.translate import read_planes
+from enrich.parallel import overlapped
+from enrich.translate import Planes, read_planes
 from gan.errors import run
 from gan.files import publish_folder, sha256
 
 
-def synthesize(
-    path: Path, row: "pd.Series[str]", fit: Fit, targets: Sequence[str], image_size: int, intensity: Intensity
-) -> Iterator[tuple[str, volume.Volume]]:
-    """Yield (target modality, synthetic scan) for every target modality.
+@dataclass(frozen=True)
+class Synthesis:
+    """A scan on its way to the other modalities, in three steps: `read`, `translate` and `write`.
 
     A synthetic scan lies on the grid of the source. It is exactly 0 outside nnU-Net's own non-zero mask of the source,
     so that neither the crop nor the normalization of the real channel changes, and whatever the translator says inside:
     `denormalize` gives the range.
 
-    Args:
-        path: the source's NIfTI.
-        row: its row of `scans.csv`.
-        fit: the models that translate this patient.
-        targets: modalities.
-        image_size: rows and columns of the GAN's grid.
+    Attributes:
+        scans_csv: the scans.
+        fits: the models that translate every patient.
         intensity: as in the training.
+        folder: for the synthetic scans and their sidecars.
     """
-    planes = read_planes(path, row, image_size, intensity)
-    for target in targets:
-        yield target, fit.translated(planes, row["modality"], target).stored(target, intensity)
 
+    scans_csv: Path
+    fits: Fits
+    intensity: Intensity
+    folder: Path
 
-def write_synthetic(
-    scans_csv: Path, fits: Fits, intensity: Intensity, folder: Path, patients: Collection[str] | None = None
-) -> pd.DataFrame:
-    """Write the synthetic scans of `patients`, or of all, and their sidecars to `folder`; return the index."""
-    scans = index.read(scans_csv, index.SCANS)
-    if patients is not None:
-        scans = scans[scans["patient"].isin(patients)]
-    rows = []
-    for _, scan in tqdm(scans.iterrows(), "synthesize", len(scans), disable=None):
-        path = index.file_of(scans_csv, scan["image"], scan["image_sha256"])
-        fit = fits.of(scan["patient"])
-        targets = [target for origin, target in fits.directions if origin == scan["modality"]]
-        for target, synthetic in synthesize(path, scan, fit, targets, fits.image_size, intensity):
-            image = folder / f"{scan['case']}_{scan['modality']}_to_{target}.nii.gz"
-            volume.write(synthetic, image)
-            low, high = stored_range(target, intensity)
+    def read(self, scan: "pd.Series[str]") -> tuple["pd.Series[str]", Planes]:
+        """Read the scan of a row of `scans.csv`."""
+        path = index.file_of(self.scans_csv, scan["image"], scan["image_sha256"])
+        return scan, read_planes(path, scan, self.fits.image_size, self.intensity)
+
+    def translate(self, read: tuple["pd.Series[str]", Planes]) -> tuple["pd.Series[str]", Fit, dict[str, Planes]]:
+        """Translate it to every modality that its patient's models know, by name: the network's part."""
+        scan, planes = read
+        fit, source = self.fits.of(scan["patient"]), scan["modality"]
+        targets = [target for origin, target in self.fits.directions if origin == source]
+        return scan, fit, {target: fit.translated(planes, source, target) for target in targets}
+
+    def write(self, translated: tuple["pd.Series[str]", Fit, dict[str, Planes]]) -> list[tuple[str, ...]]:
+        """Write the translations; return their rows of the index."""
+        scan, fit, found = translated
+        rows: list[tuple[str, ...]] = []
+        for target, planes in found.items():
+            image = self.folder / f"{scan['case']}_{scan['modality']}_to_{target}.nii.gz"
+            volume.write(planes.stored(target, self.intensity), image)
+            low, high = stored_range(target, self.intensity)
             facts = {
                 "modality": target,
                 "unit": f"HU + {-AIR_HU}" if is_ct(target) else "arbitrary",
@@ -69,6 +74,27 @@ def write_synthetic(
             sidecar = json.dumps(facts, indent=2) + "\n"
             image.with_name(image.name.replace(".nii.gz", ".json")).write_text(sidecar)
             rows.append((scan["case"], scan["modality"], target, image.name, sha256(image), fit.name))
+        return rows
+
+
+def write_synthetic(
+    scans_csv: Path,
+    fits: Fits,
+    intensity: Intensity,
+    folder: Path,
+    patients: Collection[str] | None = None,
+    workers: int = 1,
+) -> pd.DataFrame:
+    """Write the synthetic scans of `patients`, or of all, and their sidecars to `folder`; return the index.
+
+    While the network translates a scan, `workers` threads read the next ones and write the last.
+    """
+    scans = index.read(scans_csv, index.SCANS)
+    if patients is not None:
+        scans = scans[scans["patient"].isin(patients)]
+    steps = Synthesis(scans_csv, fits, intensity, folder)
+    found = overlapped(steps.read, steps.translate, steps.write, (scan for _, scan in scans.iterrows()), workers)
+    rows = chain.from_iterable(tqdm(found, "synthesize", len(scans), disable=None))
     return pd.DataFrame(rows, columns=[*index.SYNTHETIC, "fit"])
 
 
@@ -81,13 +107,16 @@ def main() -> None:
     parser.add_argument("--test", choices=[ALL, FOLD, MEAN], default=ALL, help="what translates those who test")
     parser.add_argument("--test-only", action="store_true", help="translate nobody else")
     parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
+    parser.add_argument("--workers", type=int, default=1, help="threads that read and write beside the network")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
     who = splits.read(arguments.splits)
     fits = Fits(models_of_fits(arguments.fit), who, arguments.test)
     patients = who.test if arguments.test_only else None
     with publish_folder(arguments.output.parent) as folder:
-        rows = write_synthetic(arguments.scans, fits, Intensity(**arguments.intensity), folder, patients)
+        rows = write_synthetic(
+            arguments.scans, fits, Intensity(**arguments.intensity), folder, patients, arguments.workers
+        )
         rows.to_csv(folder / "index.csv", index=False)
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 
 from enrich import volume
 from enrich.axial import to_axial
 from enrich.gan_grid import Array, from_gan_grid, pixel_mm, to_gan_grid
 from enrich.intensity import Intensity, denormalize
+from enrich.nonzero import nonzero_mask
 from enrich.volume import Volume
-from gan.translator import Translator
+
+if TYPE_CHECKING:
+    from gan.translator import Translator
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Planes:
 
     Attributes:
         images: on the GAN's grid, (N, 1, S, S) in [-1, 1].
-        axial: the scan's grid once it is axial; its voxels do not follow a translation.
+        axial: the scan's grid once it is axial; its voxels mean nothing.
         inside: nnU-Net's own non-zero mask of the real scan, on the scan's own grid.
         path: the scan's file, for error messages.
     """
@@ -69,4 +72,5 @@ def read_planes(path: Path, row: pd.Series[str], image_size: int, intensity: Int
     scan = volume.read(path)
     axial, _ = to_axial(scan, row, intensity, path)
     images = to_gan_grid(axial.array, image_size, -1)[:, None]
-    return Planes(images, axial, scan.with_array(create_nonzero_mask(scan.array[None])), path)
+    grid = axial.with_array(np.broadcast_to(np.float32(-1), axial.array.shape))  # takes no memory
+    return Planes(images, grid, scan.with_array(nonzero_mask(scan.array)), path)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 from numpy.typing import NDArray
 
 from enrich import index, splits, volume
@@ -14,6 +13,7 @@ from enrich.axial import AXIAL, to_axial
 from enrich.gan_grid import to_gan_grid
 from enrich.intensity import AIR_HU, Intensity, stored_as_images
 from enrich.modality import is_ct
+from enrich.nonzero import nonzero_mask
 from enrich.translate import Planes
 from enrich.volume import Volume
 from gan.errors import InputError
@@ -150,5 +150,5 @@ def _copied(source: Picture, target: str, intensity: Intensity) -> Volume:
     """Return a scan, not resampled, as it would be stored if it were a translation to `target`."""
     axial = volume.reorient(source.scan, AXIAL).with_array(source.images)
     images = to_gan_grid(source.images, max(source.images.shape[1:]), -1)[:, None]
-    inside = source.scan.with_array(create_nonzero_mask(source.scan.array[None]))
+    inside = source.scan.with_array(nonzero_mask(source.scan.array))
     return Planes(images, axial, inside, Path()).stored(target, intensity)

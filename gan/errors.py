@@ -4,17 +4,27 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from gan import stopwatch
+
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message names the file, what was found there and what was expected."""
 
     def __init__(self, where: str | Path, found: object, expected: object) -> None:
-        super().__init__(" ".join(f"{where}: found {found}, expected {expected}".split()))
+        super().__init__(str(where), str(found), str(expected))  # as it is raised again in another process
+
+    def __str__(self) -> str:
+        where, found, expected = self.args
+        return " ".join(f"{where}: found {found}, expected {expected}".split())
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command-line program; an `InputError` becomes one line on standard error and exit code 1."""
+    """Run a command-line program; an `InputError` becomes one line on standard error and exit code 1.
+
+    The seconds inside networks, where there are some, are the last line there.
+    """
     try:
         main()
+        stopwatch.report()
     except InputError as error:
         sys.exit(f"error: {error}")

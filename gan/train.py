@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from gan import checkpoint
+from gan import checkpoint, stopwatch
 from gan.batch import FILES, Slices
 from gan.errors import InputError, run
 from gan.feed import batches
@@ -118,7 +118,8 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
         for batch in tqdm(drawn, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=None):
             if settings.patience and trainer.stale >= settings.patience:
                 break
-            played = trainer.step(batch)
+            with stopwatch.inside():
+                played = trainer.step(batch)
             new = [
                 f"{trainer.round},{player.name},{term},{value.item():.6g}\n"
                 for player in trainer.players

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from gan import checkpoint
+from gan import checkpoint, stopwatch
 from gan.errors import InputError
 from gan.methods import METHODS
 from gan.volumes import through_volume
@@ -60,12 +60,12 @@ class Trained:
     def translate(self, image: Tensor, source: str, target: str) -> Tensor:
         """Translate slices (B, 1, S, S), or volumes (B, 1, D, S, S), in [-1, 1]; the result is on the CPU."""
         kinds = (self._kind(image, name) for name in (source, target))
-        with torch.inference_mode():
+        with torch.inference_mode(), stopwatch.inside():
             return self.method.translate(self._model, image.to(self.device, torch.float32), *kinds).cpu()
 
     def segment(self, image: Tensor, source: str) -> Tensor:
         """Segment slices (B, C, S, S), or volumes (B, 1, D, S, S), in [-1, 1]: probabilities, on the CPU."""
-        with torch.inference_mode():
+        with torch.inference_mode(), stopwatch.inside():
             kind = self._kind(image, source)
             return self.method.segment(self._model, image.to(self.device, torch.float32), kind).cpu()
 

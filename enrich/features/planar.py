@@ -7,7 +7,6 @@ three colours, in [-1, 1].
 from pathlib import Path
 
 from torch import nn
-from torchvision.models import inception_v3, resnet50  # type: ignore[import-untyped]
 
 from enrich.features.backbone import Features, in_batches, load_weights
 from enrich.gan_grid import to_gan_grid
@@ -45,6 +44,8 @@ class Inception(Planar):
 
     def __init__(self, weights: Path) -> None:
         """Load the weights; raises an `InputError` where the file holds others."""
+        from torchvision.models import inception_v3
+
         self.image_size = 299
         network = inception_v3(weights=None, aux_logits=False, init_weights=False)
         network.fc = nn.Identity()
@@ -60,6 +61,8 @@ class RadImageNet(Planar):
 
     def __init__(self, weights: Path) -> None:
         """Load the weights; raises an `InputError` where the file holds others."""
+        from torchvision.models import resnet50
+
         self.image_size = 224
         network = resnet50(weights=None)
         network.fc = nn.Identity()

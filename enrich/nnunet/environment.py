@@ -1,5 +1,6 @@
 """What nnU-Net reads from the environment of its process."""
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -7,8 +8,6 @@ from contextlib import contextmanager
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
-
-import torch
 
 
 def configure(augmentation_workers: int, **folders: Path) -> None:
@@ -22,8 +21,21 @@ def configure(augmentation_workers: int, **folders: Path) -> None:
         os.environ.pop(f"nnUNet_{name}", None)
         if name in folders:
             os.environ[f"nnUNet_{name}"] = str(folders[name].absolute())
+    import torch
+
     # before it exports a segmentation, nnU-Net sets torch's threads to nnUNet_def_n_proc, 8 where it is not given
     os.environ.update(nnUNet_n_proc_DA=str(augmentation_workers), nnUNet_def_n_proc=str(torch.get_num_threads()))
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import nnU-Net and torch, some 3,600 modules, without looking for garbage in between: a quarter of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # what was imported is never garbage
+        gc.enable()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from enrich import index, volume
 from enrich.nnunet import environment
 from enrich.nnunet.dataset import FILE_ENDING
 from enrich.volume import Volume
+from gan import stopwatch
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
@@ -56,17 +57,18 @@ def load(checkpoints: Sequence[Path], mirroring: bool = True) -> Any:
             raise InputError(path, "no such file", "a checkpoint")
         if path.parent.parent != model:
             raise InputError(path, f"the model {path.parent.parent}", model)
-    environment.configure(0)
-    import torch
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    with environment.importing():  # of the trainer too, which the model names
+        environment.configure(0)
+        import torch
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    predictor = nnUNetPredictor(
-        use_mirroring=mirroring,
-        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-        allow_tqdm=sys.stderr.isatty(),
-    )
-    folds = tuple(path.parent.name.removeprefix("fold_") for path in checkpoints)
-    predictor.initialize_from_trained_model_folder(str(model), folds, checkpoints[0].name)
+        predictor = nnUNetPredictor(
+            use_mirroring=mirroring,
+            device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            allow_tqdm=sys.stderr.isatty(),
+        )
+        folds = tuple(path.parent.name.removeprefix("fold_") for path in checkpoints)
+        predictor.initialize_from_trained_model_folder(str(model), folds, checkpoints[0].name)
     return predictor
 
 
@@ -85,7 +87,8 @@ def predict(
     """
     predictor = load(checkpoints, mirroring)
     for case, paths in images.items():
-        (segmentation,) = predictor.predict_from_files_sequential([[str(path) for path in paths]], None)
+        with stopwatch.inside():
+            (segmentation,) = predictor.predict_from_files_sequential([[str(path) for path in paths]], None)
         yield case, volume.read_grid(paths[0]).with_array(segmentation)
 
 

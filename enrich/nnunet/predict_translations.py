@@ -16,6 +16,7 @@ from enrich.intensity import Intensity
 from enrich.nnunet.dataset import FILE_ENDING
 from enrich.nnunet.predict import load
 from enrich.translations import read_translations
+from gan import stopwatch
 from gan.errors import run
 from gan.files import publish_folder, sha256
 
@@ -49,7 +50,8 @@ def main() -> None:
         for translation in tqdm(found, "predict", disable=None):
             scan, row = translation.picture.scan, translation.row
             facts = {"spacing": list(scan.spacing_mm[::-1])}
-            segmentation = predictor.predict_single_npy_array(scan.array[None].astype(np.float32), facts)
+            with stopwatch.inside():
+                segmentation = predictor.predict_single_npy_array(scan.array[None].astype(np.float32), facts)
             path = folder / f"{row['case']}_{row['modality']}_to_{arguments.modality}{FILE_ENDING}"
             volume.write(scan.with_array(segmentation), path)
             rows.append((row["case"], row["modality"], path.name, sha256(path)))

@@ -78,12 +78,13 @@ def _plan(
     workers: int,
     spacing_mm: Sequence[float] | None,
 ) -> str:
-    import nnunetv2
-    from nnunetv2.experiment_planning.plan_and_preprocess_api import (
-        DatasetFingerprintExtractor,
-        plan_experiment_dataset,
-        recursive_find_python_class,
-    )
+    with environment.importing():
+        import nnunetv2
+        from nnunetv2.experiment_planning.plan_and_preprocess_api import (
+            DatasetFingerprintExtractor,
+            plan_experiment_dataset,
+            recursive_find_python_class,
+        )
 
     where = Path(nnunetv2.__path__[0]) / "experiment_planning"
     planner_class = recursive_find_python_class(str(where), planner, "nnunetv2.experiment_planning")
@@ -118,8 +119,9 @@ def _take_plans(plans_of: Path, dataset: Path, folder: Path) -> str:
 
 
 def _preprocess(name: str, folder: Path, identifier: str, configuration: str, workers: int) -> dict[str, str]:
-    from nnunetv2.experiment_planning.plan_and_preprocess_api import preprocess_dataset
-    from nnunetv2.utilities.dataset_name_id_conversion import convert_dataset_name_to_id
+    with environment.importing():
+        from nnunetv2.experiment_planning.plan_and_preprocess_api import preprocess_dataset
+        from nnunetv2.utilities.dataset_name_id_conversion import convert_dataset_name_to_id
 
     planned = json.loads((folder / f"{identifier}.json").read_text())["configurations"]
     if configuration not in planned:

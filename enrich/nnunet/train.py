@@ -8,6 +8,7 @@ from pathlib import Path
 
 from enrich.nnunet import environment
 from enrich.nnunet.dataset import FOLDS
+from gan import stopwatch
 from gan.errors import InputError, run
 from gan.files import sha256
 
@@ -53,11 +54,12 @@ def train(
     folder = preprocessed.parent
     if fold != "all" and not (folder / "splits_final.json").is_file():
         raise InputError(folder / "splits_final.json", "no such file", f"the folds of which {fold} is one")
-    environment.configure(augmentation_workers, preprocessed=folder.parent, results=results)
-    import torch
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+    with environment.importing():
+        environment.configure(augmentation_workers, preprocessed=folder.parent, results=results)
+        import torch
+        from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-    from enrich.nnunet.trainer import repeatable, settings_of
+        from enrich.nnunet.trainer import repeatable, settings_of
 
     try:
         trainer_class = repeatable(recursive_find_trainer_class_by_name(trainer))
@@ -99,7 +101,8 @@ def train(
         training.load_checkpoint(str(latest))
     elif pretrained is not None:
         training.load_pretrained(pretrained)
-    training.run_training()
+    with stopwatch.inside():
+        training.run_training()
     return output / "checkpoint_final.pth"
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from enrich.design import Design
 from enrich.modality import title
 from enrich.report.tables import Cell, Column, Line, Table
-from enrich.statistics import EXPLORATORY, PRIMARY, Design
+from enrich.statistics import EXPLORATORY, PRIMARY
 from enrich.tables.comparisons import legend, verdict
 from enrich.tables.metrics import METRIC, p_text, signed
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from enrich.design import Design
 from enrich.gather import of_structure, read_scores
 from enrich.modality import title
-from enrich.statistics import COLUMNS, EXPLORATORY, PRIMARY, Design, compare, power
+from enrich.statistics import COLUMNS, EXPLORATORY, PRIMARY, compare, power
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, read_numbers, write
 from enrich.tables.metrics import METRIC, p_text, signed
 from enrich.tables.study import Study, parser

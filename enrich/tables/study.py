@@ -9,8 +9,8 @@ from pathlib import Path
 
 from enrich import published
 from enrich.config import Config, digest, facts, method_of
+from enrich.design import Design
 from enrich.rows import Row, compared, labels_used, rows, title_of
-from enrich.statistics import Design
 
 OURS = "this run"
 

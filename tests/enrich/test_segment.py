@@ -8,7 +8,7 @@ import pytest
 
 from enrich import index, volume
 from enrich.channels import read_channels
-from enrich.enriched_slices import stacks
+from enrich.enriched_slices import Cutter, stacks
 from enrich.intensity import Intensity, denormalize
 from enrich.nnunet.dataset import cases
 from enrich.segment import segment
@@ -69,7 +69,7 @@ def test_channels_are_axial_in_order_and_in_range(study):
 
 
 def test_enriched_slices_stack_the_training_and_the_watched_patients_alone(study, tmp_path):
-    found = stacks(study / "scans.csv", WHO, "ct", study / "synthetic" / "index.csv", ADDED, Intensity())
+    found = stacks(Cutter(study / "scans.csv", WHO, "ct", ADDED, Intensity(), 32), study / "synthetic" / "index.csv")
     write_slices(found, tmp_path, 32)
     write_facts(tmp_path, ["ct", *ADDED], 32, {}, {})
     slices = Slices(tmp_path)
@@ -116,7 +116,7 @@ def test_a_mask_lies_on_the_target_of_scans_in_any_orientation(study, added):
 def model(study, tmp_path_factory):
     """Return a SegAN of three channels, trained for a moment."""
     folder = tmp_path_factory.mktemp("slices")
-    found = stacks(study / "scans.csv", WHO, "ct", study / "synthetic" / "index.csv", ADDED, Intensity())
+    found = stacks(Cutter(study / "scans.csv", WHO, "ct", ADDED, Intensity(), 32), study / "synthetic" / "index.csv")
     write_slices(found, folder, 32)
     write_facts(folder, ["ct", *ADDED], 32, {}, {})
     segan = METHODS["segan"]

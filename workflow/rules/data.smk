@@ -138,5 +138,5 @@ rule slices:
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.slices --scans {input.scans:q} --splits {input.splits:q} --modalities {params.modalities}"
-        " {params.labels} --image-size {params.image_size} --intensity {params.intensity:q} --output {output.index:q}"
-        " > {log:q} 2>&1"
+        " {params.labels} --image-size {params.image_size} --intensity {params.intensity:q} --workers {threads}"
+        " --output {output.index:q} > {log:q} 2>&1"

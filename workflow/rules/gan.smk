@@ -92,7 +92,8 @@ rule synthesize:
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.synthesize --scans {input.scans:q} --splits {input.splits:q} {params.fits:q}"
-        " --test {params.test} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
+        " --test {params.test} --intensity {params.intensity:q} --workers {threads}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule precomputed:
@@ -151,7 +152,8 @@ rule synthesize_tests:
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.synthesize --scans {input.scans:q} --splits {input.splits:q} {params.fits:q}"
-        " --test {wildcards.test} --test-only --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
+        " --test {wildcards.test} --test-only --intensity {params.intensity:q} --workers {threads}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule cases:
@@ -179,7 +181,8 @@ rule cases:
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.cases --scans {input.scans:q} --splits {input.splits:q} {params.fits:q}"
-        " --modality {wildcards.modality} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
+        " --modality {wildcards.modality} --intensity {params.intensity:q} --workers {threads}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule control:

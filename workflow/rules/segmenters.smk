@@ -29,8 +29,8 @@ rule enriched_slices:
     shell:
         "python -m enrich.enriched_slices --scans {input.scans:q} --splits {input.splits:q}"
         " --modality {wildcards.modality} --modalities {params.modalities} {params.synthetic:q}"
-        " --image-size {params.image_size} --intensity {params.intensity:q} --output {output.index:q}"
-        " > {log:q} 2>&1"
+        " --image-size {params.image_size} --intensity {params.intensity:q} --workers {threads}"
+        " --output {output.index:q} > {log:q} 2>&1"
 
 
 rule train_segmenter:
