@@ -27,6 +27,7 @@ COLUMNS = [
     *("effect", "p", "p_holm", "smallest_p", "significant"),
 ]
 CONFIDENCE = 0.95
+AT_ONCE = 10**6  # drawn differences
 
 
 def compare(scores: pd.DataFrame, modalities: Sequence[str], methods: Sequence[str], design: Design) -> pd.DataFrame:
@@ -119,7 +120,12 @@ def mean_interval(differences: Floats, resamples: int, seed: int) -> tuple[float
     if np.ptp(differences) == 0:
         return float(differences[0]), float(differences[0])
     found = stats.bootstrap(
-        (differences,), np.mean, confidence_level=CONFIDENCE, n_resamples=resamples, rng=np.random.default_rng(seed)
+        (differences,),
+        np.mean,
+        confidence_level=CONFIDENCE,
+        n_resamples=resamples,
+        batch=max(1, AT_ONCE // len(differences)),
+        rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(found.low), float(found.high)
 

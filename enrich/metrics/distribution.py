@@ -1,5 +1,9 @@
-"""Distance of two sets of images by their features, (N, D) in any float type; computed in float64."""
+"""Distance of two sets of images by their features, (N, D) in any float type; computed in float64, in parts.
 
+Beside the features, memory does not grow with N.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -7,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.linalg import qr, svdvals
 
 Features = NDArray[Any]
+
+PART = 2048  # samples
 
 
 def frechet_distance(first: Features, second: Features) -> float:
@@ -22,17 +28,30 @@ def frechet_distance(first: Features, second: Features) -> float:
     """
     if min(len(first), len(second)) < 2:
         return np.nan
-    means, centred = [], []
-    for features in (first, second):
-        values = np.asarray(features, np.float64)
-        means.append(values.mean(axis=0))
-        centred.append((values - means[-1]) / np.sqrt(len(values) - 1))
-    # tr (Σ₁Σ₂)^½, Σᵢ = AᵢᵀAᵢ: the eigenvalues of Σ₁Σ₂ are the squared singular values of A₁A₂ᵀ. Where there are more
-    # samples than dimensions, the triangle of a QR decomposition stands for Aᵢ: RᵀR = AᵀA.
-    factors = [qr(a, mode="r")[0][: a.shape[1]] if len(a) > a.shape[1] else a for a in centred]
+    means = [features.mean(axis=0, dtype=np.float64) for features in (first, second)]
+    factors = [_factor(features, mean) for features, mean in zip((first, second), means, strict=True)]
+    # tr (Σ₁Σ₂)^½, Σᵢ = AᵢᵀAᵢ: the eigenvalues of Σ₁Σ₂ are the squared singular values of A₁A₂ᵀ
     root = svdvals(factors[0] @ factors[1].T).sum()
-    spread = sum(float(np.sum(a**2)) for a in centred)
+    spread = sum(float(np.sum(a**2)) for a in factors)
     return max(0.0, float(np.sum((means[0] - means[1]) ** 2) + spread - 2 * root))
+
+
+def _factor(features: Features, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return A with Σ = AᵀA: the centred features over √(N − 1), or, of more samples than dimensions, a triangle R.
+
+    R of A's QR decomposition, for which RᵀR = AᵀA, is that of the R of what came before on top of every part.
+    """
+    factor = np.empty((0, features.shape[1]))
+    for part in _parts(features):
+        factor = np.concatenate([factor, (part - mean) / np.sqrt(len(features) - 1)])
+        if len(factor) > features.shape[1]:
+            factor = qr(factor, mode="r")[0][: features.shape[1]]
+    return factor
+
+
+def _parts(features: Features) -> Iterator[NDArray[np.float64]]:
+    for start in range(0, len(features), PART):
+        yield np.asarray(features[start : start + PART], np.float64)
 
 
 def kernel_distance(first: Features, second: Features) -> float:
@@ -46,14 +65,13 @@ def kernel_distance(first: Features, second: Features) -> float:
     """
     if min(len(first), len(second)) < 2:
         return np.nan
-    x, y = (np.asarray(features, np.float64) for features in (first, second))
 
-    def kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-        values: NDArray[np.float64] = (a @ b.T / a.shape[1] + 1) ** 3
-        return values
+    def total(a: Features, b: Features) -> float:
+        """Return the sum of the kernel over all pairs."""
+        return sum(float(((x @ y.T / a.shape[1] + 1) ** 3).sum()) for x in _parts(a) for y in _parts(b))
 
-    def within(a: NDArray[np.float64]) -> float:
-        values = kernel(a, a)
-        return float((values.sum() - np.trace(values)) / (len(a) * (len(a) - 1)))
+    def within(a: Features) -> float:
+        itself = sum(float(((np.sum(x**2, axis=1) / a.shape[1] + 1) ** 3).sum()) for x in _parts(a))
+        return (total(a, a) - itself) / (len(a) * (len(a) - 1))
 
-    return within(x) + within(y) - 2 * float(kernel(x, y).mean())
+    return within(first) + within(second) - 2 * total(first, second) / (len(first) * len(second))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from enrich.config import PRECOMPUTED, facts, method_of, schema
+from enrich.config import PRECOMPUTED, facts, method_of
+from enrich.entries import settings_of
 from enrich.rows import NNUNET, Row, data_set, index_of, title_of
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
 from enrich.tables.study import Study, parser
@@ -18,7 +19,6 @@ from gan.cost import cost
 from gan.errors import InputError, run
 from gan.methods import METHODS
 from gan.scope import Scope
-from gan.settings import resolve
 
 MIB_IN_GB = 2**20 / 1e9
 
@@ -64,14 +64,8 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
         names = [f"gan/{name}_{training}_seed{end}" for training in trainings for end in ("*", "*/*")]
         if not facts(method).get("translates", True):
             names = [f"train_segmenter/{name}_{modality}_*" for modality in study.modalities]
-        networks = facts(method).get("pretrained", {})
-        own = {key: value for key, value in entry.items() if key not in {"method", *networks}}
-        for network, trainer in networks.items():
-            default = schema()["$defs"][trainer]["properties"]["width"]["default"]
-            own[f"{network}_width"] = entry.get(network, {}).get("width", default)
-        kind = METHODS[method]
         modalities = len(next(iter(trainings.values())))
-        found = cost(kind, modalities, study.config["image_size"], resolve(kind.paper, kind.official, own, name))
+        found = cost(METHODS[method], modalities, study.config["image_size"], settings_of(name, entry))
         rows.append(
             {
                 "kind": "method",

@@ -1,8 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from scipy.linalg import sqrtm
 
+from enrich.metrics import distribution
 from enrich.metrics.distribution import frechet_distance, kernel_distance
 
 
@@ -82,3 +85,21 @@ def test_one_sample_has_no_distance(metric):
     values = np.random.default_rng(0).normal(size=(3, 4))
     assert np.isnan(metric(values[:1], values))
     assert np.isnan(metric(values, values[:1]))
+
+
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+def test_parts_make_no_difference(distance, monkeypatch):
+    samples = of_another_program()
+    whole = distance(*samples)
+    monkeypatch.setattr(distribution, "PART", 7)  # fewer than dimensions, and the last part is smaller
+    assert distance(*samples) == pytest.approx(whole, rel=1e-9)
+
+
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+def test_memory_does_not_grow_with_the_samples(distance):
+    samples = np.random.default_rng(0).normal(size=(2, 12_000, 8)).astype(np.float32)
+    tracemalloc.start()
+    distance(*samples)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200e6  # all pairs at once are 1.2 GB

@@ -1,0 +1,107 @@
+"""How long a method's round takes, and what its training holds: a few real rounds on random images."""
+
+import math
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+
+import torch
+from torch import Tensor
+
+from gan.batch import Batch, Draw
+from gan.method import Method
+from gan.methods import METHODS
+from gan.settings import Settings
+from gan.trainer import Trainer
+
+SECONDS = 8.0
+ROUNDS = 1000  # of the training that is played at a few places
+PHASES = 50  # rounds between two places at which players may begin or cease to rest
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Of one method at one size.
+
+    Attributes:
+        round_s: seconds of a round, the mean over a training in which players rest, or step on every n-th round.
+        image_s: seconds of translating one slice; 0 for a method that does not translate.
+        memory_gb: the most that the process held, 10⁹ bytes.
+        model_gb: a checkpoint.
+    """
+
+    round_s: float
+    image_s: float
+    memory_gb: float
+    model_gb: float
+
+
+def measure(
+    name: str, settings: Settings, modalities: int, image_size: int, threads: int, least_s: float = SECONDS
+) -> Pace:
+    """Play rounds of method `name` for `least_s`, at least one cycle of its players; for a process of its own.
+
+    The first cycle counts only where it took all the time.
+    """
+    torch.set_num_threads(threads)
+    method = METHODS[name](modalities, image_size, settings)
+    trainer = Trainer(method, settings, ROUNDS)
+    batch = images(method, image_size)
+    cycle = math.lcm(*(player.every for player in trainer.players))
+    phases: dict[tuple[bool, ...], list[int]] = {}  # rounds by the players that do not rest
+    for k in range(PHASES // 2, ROUNDS, PHASES):
+        phases.setdefault(tuple(player.schedule(k / ROUNDS) > 0 for player in trainer.players), []).append(k)
+
+    def play(first: int) -> None:
+        trainer.round = first - first % cycle
+        for _ in range(cycle):
+            trainer.step(batch)
+
+    times = [(_seconds(partial(play, found[0]), least_s) / cycle, len(found)) for found in phases.values()]
+    round_s = sum(seconds * share for seconds, share in times) / sum(share for _, share in times)
+    size = len(batch.source) * (image_size if method.dimensions == 3 else 1)
+    translate = partial(trainer.translate, batch.image, batch.source, batch.target)
+    image_s = _seconds(translate, least_s) / size if method.translates else 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return Pace(round_s, image_s, peak, _bytes(trainer.state()) / 1e9)
+
+
+def images(method: Method, image_size: int) -> Batch:
+    """Return a batch of noise in the method's shape, every slice with a target area."""
+    settings = method.settings
+    edge = getattr(settings, "patch", None) or image_size
+    shape = (edge,) * method.dimensions
+    size, channels = settings.batch_size, method.modalities if method.draw is Draw.STACKED else 1
+    image = torch.rand(size, channels, *shape) * 2 - 1
+    mask = (torch.rand(size, 1, *shape) < 0.5).float()
+    kind = torch.arange(size) % method.modalities if method.draw is Draw.BALANCED else torch.zeros(size).long()
+    wanted = (kind + 1) % method.modalities
+    return Batch(image, mask, torch.ones_like(mask), kind, wanted, image if method.draw is Draw.ALIGNED else None)
+
+
+def _seconds(play: Callable[[], object], least_s: float) -> float:
+    """Return the mean seconds of a call, without the first if there is time for more."""
+    times: list[float] = []
+    for number in count():
+        start = time.perf_counter()
+        play()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+        if sum(times) > least_s or number == 20:
+            return sum(times[1:]) / len(times[1:]) if times[1:] else times[0]
+    raise AssertionError
+
+
+def _bytes(value: object) -> int:
+    match value:
+        case Tensor():
+            return value.nbytes
+        case dict():
+            return sum(map(_bytes, value.values()))
+        case list() | tuple():
+            return sum(map(_bytes, value))
+    return 0
