@@ -15,6 +15,7 @@ from enrich.modality import is_ct
 from enrich.translate import read_planes
 from gan.errors import run
 from gan.files import publish_folder, sha256
+from gan.lease import lease
 
 
 def synthesize(
@@ -83,6 +84,7 @@ def main() -> None:
     parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
+    lease()
     who = splits.read(arguments.splits)
     fits = Fits(models_of_fits(arguments.fit), who, arguments.test)
     patients = who.test if arguments.test_only else None

@@ -20,6 +20,7 @@ from gan import checkpoint
 from gan.batch import FILES, Slices
 from gan.errors import InputError, run
 from gan.files import sha256
+from gan.lease import lease
 from gan.methods import METHODS
 from gan.samples import save_grid
 from gan.settings import Settings, resolve
@@ -192,6 +193,7 @@ def main() -> None:
         raise InputError("--seed", arguments.seed, "at least 0")
     method = METHODS[arguments.method]
     settings = resolve(method.paper, method.official, entry, arguments.method)
+    lease()
     everyone = method.segments and not method.translates and not settings.patience  # as nnU-Net, which watches nobody
     fraction, held_out = settings.patient_fraction, arguments.held_out
     which = {"watched_train": everyone, "held_out": held_out, "labelled": settings.reads_target}

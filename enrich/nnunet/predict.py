@@ -16,6 +16,7 @@ from enrich.nnunet.dataset import FILE_ENDING
 from enrich.volume import Volume
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
+from gan.lease import lease
 
 
 def images_to_predict(dataset: Path) -> dict[str, list[Path]]:
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--no-mirroring", action="store_true", help="predict each image once: faster")
     parser.add_argument("--output", type=Path, required=True, help="…/predictions/index.csv")
     arguments = parser.parse_args()
+    lease()
     images = images_to_predict(arguments.dataset)
     rows = []
     with publish_folder(arguments.output.parent) as folder:

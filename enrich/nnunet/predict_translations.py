@@ -18,6 +18,7 @@ from enrich.nnunet.predict import load
 from enrich.translations import read_translations
 from gan.errors import run
 from gan.files import publish_folder, sha256
+from gan.lease import lease
 
 
 def main() -> None:
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--no-mirroring", action="store_true", help="predict each image once: faster")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
+    lease()
     rows = []
     found = read_translations(
         arguments.scans,

@@ -10,6 +10,7 @@ from enrich.nnunet import environment
 from enrich.nnunet.dataset import FOLDS
 from gan.errors import InputError, run
 from gan.files import sha256
+from gan.lease import lease
 
 AUGMENTATION_WORKERS = 12  # nnU-Net's own, which takes at most one a core
 CHECKPOINT_EVERY = 50  # nnU-Net's own
@@ -121,7 +122,9 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pretrained", type=Path, help="checkpoint_final.pth of the same fold, whose weights it tunes")
-    train(**vars(parser.parse_args()))
+    arguments = parser.parse_args()
+    lease()
+    train(**vars(arguments))
 
 
 if __name__ == "__main__":
