@@ -58,6 +58,12 @@ class Batch:
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return Batch(**{name: value.to(device) for name, value in given.items() if value is not None})
 
+    def part(self, number: int, parts: int, kinds: int = 1) -> "Batch":
+        """Return one of `parts` equal parts, made of equal parts of each of the batch's `kinds` stretches."""
+        rows = torch.arange(len(self.source)).view(kinds, parts, -1)[:, number].flatten()
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Batch(**{name: value[rows] for name, value in given.items() if value is not None}) if parts > 1 else self
+
 
 class Slices:
     """A folder of 2-D slices, memory-mapped.
