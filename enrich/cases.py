@@ -26,6 +26,7 @@ from enrich.translate import Planes, read_planes
 from enrich.volume import Volume
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
+from gan.lease import lease
 
 
 def ways(source: str, modality: str, modalities: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -152,6 +153,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="threads that read and write beside the network")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
+    lease()
     who, intensity = splits.read(arguments.splits), Intensity(**arguments.intensity)
     models = models_of_fits(arguments.fit)
     fits = Fits(models, who)

@@ -23,6 +23,7 @@ from enrich.intensity import Intensity
 from enrich.metrics.distribution import frechet_distance, kernel_distance
 from enrich.translations import read_picture, read_translations, scans_to_test
 from gan.errors import run
+from gan.lease import lease
 
 COLUMNS = DISTRIBUTION.columns
 
@@ -100,6 +101,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.synthetic is None) != (arguments.method == FLOOR):
         parser.error(f"--synthetic is for every method but {FLOOR}")
+    lease()
     table = score(
         arguments.scans,
         arguments.splits,

@@ -16,6 +16,7 @@ from enrich.intensity import Intensity
 from enrich.nnunet.dataset import FILE_ENDING, Case, cases
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
+from gan.lease import lease
 from gan.segmenter import Segmenter
 
 
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--intensity", type=json.loads, required=True, help="the config's key intensity, as JSON")
     parser.add_argument("--output", type=Path, required=True, help="…/predictions/index.csv")
     arguments = parser.parse_args()
+    lease()
     added = [name for name in arguments.modalities if name != arguments.modality] if arguments.synthetic else []
     test = splits.read(arguments.splits).test
     found = cases(arguments.scans, arguments.modality, arguments.synthetic, added)

@@ -18,6 +18,7 @@ from enrich.parallel import overlapped
 from enrich.translate import Planes, read_planes
 from gan.errors import run
 from gan.files import publish_folder, sha256
+from gan.lease import lease
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="threads that read and write beside the network")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
+    lease()
     who = splits.read(arguments.splits)
     fits = Fits(models_of_fits(arguments.fit), who, arguments.test)
     patients = who.test if arguments.test_only else None

@@ -64,6 +64,11 @@ class Batch:
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return Batch(**{name: change(value) for name, value in given.items() if value is not None})
 
+    def part(self, number: int, parts: int, kinds: int = 1) -> "Batch":
+        """Return one of `parts` equal parts, made of equal parts of each of the batch's `kinds` stretches."""
+        rows = torch.arange(len(self.source)).view(kinds, parts, -1)[:, number].flatten()
+        return self.map(lambda tensor: tensor[rows]) if parts > 1 else self
+
 
 class Slices:
     """A folder of 2-D slices, memory-mapped, or resident on a GPU.

@@ -7,10 +7,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan import processes
+from gan.processes import drawn, summed
+
 
 def mean(values: Tensor) -> Tensor:
-    """Return the mean of all values; 0, still attached to the graph, where there are none."""
-    return values.sum() / max(values.numel(), 1)
+    """Return the mean of the values of all processes; 0, still attached to the graph, where there are none.
+
+    A process returns its own share, so that the mean over the processes is that mean, however many values each has.
+    """
+    number = summed(torch.tensor(float(values.numel()), device=values.device))
+    return values.sum() * processes.count() / number.clamp(min=1)
+
+
+def mean_of_each(values: Tensor, kind: Tensor, kinds: int) -> Tensor:
+    """Return the mean over the slices of each kind, of all processes, summed over the kinds that there are.
+
+    Args:
+        values: of the slices, (B,).
+        kind: theirs, (B,), below `kinds`.
+        kinds: how many there are.
+    """
+    number = summed(F.one_hot(kind, kinds).sum(dim=0))
+    return (values / number[kind]).sum() * processes.count()
 
 
 def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
@@ -20,7 +39,7 @@ def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tens
     the CPU, so that they are the same on every device.
     Source: Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017, eq. 3.
     """
-    share = torch.rand(len(real), 1, 1, 1, dtype=real.dtype).to(real.device)
+    share = drawn(lambda count: torch.rand(count, 1, 1, 1, dtype=real.dtype), real)
     mixed = torch.lerp(fake, real, share).detach().requires_grad_()
     with torch.autocast(mixed.device.type, enabled=False):
         (gradient,) = torch.autograd.grad(score(mixed).sum(), mixed, create_graph=True)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from gan.processes import gathered, own
+
 
 class Pool(nn.Module):
     """The fakes that a critic sees: new ones and, once the pool is full, old ones as often.
@@ -27,7 +29,7 @@ class Pool(nn.Module):
         fake or one of the kept images, which the fake replaces.
         """
         shown = []
-        for fake in fakes.detach():
+        for fake in gathered(fakes):
             image, filled = fake, int(self.filled)
             if filled < len(self.images):
                 self.images[filled] = fake
@@ -37,4 +39,4 @@ class Pool(nn.Module):
                 image = self.images[place].clone()
                 self.images[place] = fake
             shown.append(image)
-        return torch.stack(shown)
+        return own(torch.stack(shown))

@@ -23,6 +23,7 @@ class Settings:
     weights: dict[str, float]  # of every named term
     ema_decay: float = 0.0  # of the generator's moving average, per round; 0: the generator as it is
     precision: Literal["fp32", "bf16"] = "fp32"
+    devices: int = 1  # GPUs that share each batch, of which it is a multiple
     log_every: int = 50  # rounds between two logged values of a term, rounded down to the player's steps
     samples_every: int = 1000  # rounds between two grids of watched slices, and between two checks of early stopping
     checkpoint_every: int = 1000  # rounds between two checkpoints

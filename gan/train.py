@@ -8,6 +8,7 @@ value) and `samples/round_*.png` as training goes, `checkpoint.pt` now and then,
 import argparse
 import json
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +18,11 @@ import torch
 from tqdm import tqdm
 
 from gan import checkpoint, stopwatch
-from gan.batch import FILES, Slices
+from gan.batch import FILES, Draw, Slices
 from gan.errors import InputError, run
 from gan.feed import batches
 from gan.files import sha256
+from gan.lease import lease
 from gan.methods import METHODS
 from gan.samples import save_grid
 from gan.settings import Settings, resolve
@@ -71,6 +73,9 @@ def train(
     if not per_epoch:
         expected = f"at least one batch of {settings.batch_size}"
         raise InputError(slices.folder / "index.csv", f"{len(slices.train)} training slices", expected)
+    share = settings.devices * (method.modalities if method.draw is Draw.BALANCED else 1)
+    if settings.devices > 1 and settings.batch_size % share:
+        raise InputError("batch_size", settings.batch_size, f"a multiple of {share}, for {settings.devices} devices")
     trainer = Trainer(method, settings, settings.total_rounds(per_epoch))
 
     config = resolved(data, name, settings, seed, pretrained)
@@ -79,11 +84,13 @@ def train(
         trainer.restore(saved)
         log = saved["log"]
         logger.info("%s: going on after round %d", unfinished, trainer.round)
+    trainer.fabric.barrier()
     play(trainer, data, config, output, log)
     now = resolved(data, name, settings, seed, pretrained)
     if changed := [key for key in config if now[key] != config[key]]:
         raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
-    unfinished.replace(output / "model.pt")
+    if trainer.fabric.is_global_zero:
+        unfinished.replace(output / "model.pt")
 
 
 def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -102,20 +109,24 @@ def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, log: str) -> None:
-    """Play the rounds that are left and write what `train` says, `checkpoint.pt` last; `log` is the log so far."""
-    method, settings = trainer.method, trainer.method.settings
+    """Play the rounds that are left and write what `train` says, `checkpoint.pt` last; `log` is the log so far.
+
+    Of several processes the first alone writes.
+    """
+    method, settings, writes = trainer.method, trainer.method.settings, trainer.fabric.is_global_zero
     watched, lines = data.watched(method.draw), [log]
     pictures = output / "samples"
     pictures.mkdir(parents=True, exist_ok=True)
-    for picture in pictures.glob("round_*.png"):
+    for picture in pictures.glob("round_*.png") if writes else ():
         if int(picture.stem.removeprefix("round_")) > trainer.round:
             picture.unlink()
 
-    with (output / "log.csv").open("w") as stream:
+    with (output / "log.csv" if writes else Path(os.devnull)).open("w") as stream:
         stream.write(log)
         due = range(trainer.round, trainer.rounds)
         drawn = batches(data, due, settings.batch_size, config["seed"], method.draw, trainer.device)
-        for batch in tqdm(drawn, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=None):
+        hidden = None if writes else True  # None: where nobody looks
+        for batch in tqdm(drawn, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=hidden):
             if settings.patience and trainer.stale >= settings.patience:
                 break
             with stopwatch.inside():
@@ -136,9 +147,9 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
             lines += new
             stream.write("".join(new))
             stream.flush()
-            if shown:
+            if shown and writes:
                 save_grid(pictures / f"round_{trainer.round:06d}.png", watched, data.modalities, trainer)
-            if last or trainer.round % settings.checkpoint_every == 0:
+            if writes and (last or trainer.round % settings.checkpoint_every == 0):
                 record = {"config": config, "log": "".join(lines), "gpu_memory_gb": peak_gpu_memory_gb()}
                 state = record | trainer.state()
                 checkpoint.save(output / "checkpoint.pt", state)
@@ -195,6 +206,7 @@ def main() -> None:
         raise InputError("--seed", arguments.seed, "at least 0")
     method = METHODS[arguments.method]
     settings = resolve(method.paper, method.official, entry, arguments.method)
+    lease(settings.devices)
     everyone = method.segments and not method.translates and not settings.patience  # as nnU-Net, which watches nobody
     fraction, held_out = settings.patient_fraction, arguments.held_out
     which = {"watched_train": everyone, "held_out": held_out, "labelled": settings.reads_target}

@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gan.batch import Batch
+from gan.batch import Batch, Draw
 from gan.errors import InputError
 from gan.method import Method
+from gan.processes import average_gradients, launch
 from gan.settings import Settings
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -31,8 +30,7 @@ class Trainer:
 
     def __init__(self, method: Method, settings: Settings, rounds: int) -> None:
         """Take `method` to the device and prepare `rounds` rounds."""
-        environment = LightningEnvironment()  # one process, also inside a cluster's job
-        self.fabric = Fabric(devices=1, precision=PRECISIONS[settings.precision], plugins=[environment])
+        self.fabric = launch(settings.devices, PRECISIONS[settings.precision])
         self.device = self.fabric.device
         self.method: Method = self.fabric.to_device(method)
         self.players = method.players()
@@ -49,15 +47,17 @@ class Trainer:
         self._best: dict[str, Any] = {}
 
     def step(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
-        """Play a round on `batch`: every player whose turn it is lowers its terms once.
+        """Play a round on `batch`, of which each process takes its own part: every player whose turn it is steps once.
 
         Returns:
-            the terms of each player that stepped, before its step; a player without terms for this batch does not step.
+            the terms of each player that stepped, of the whole batch, before its step; a player without terms for this
+            batch does not step.
 
         Raises:
             InputError: a loss is not finite.
         """
-        batch = batch.to(self.device)
+        kinds = self.method.modalities if self.method.draw is Draw.BALANCED else 1
+        batch = batch.part(self.fabric.global_rank, self.fabric.world_size, kinds).to(self.device)
         progress = self.round / self.rounds
         self.round += 1
         rates = [player.learning_rate * player.schedule(progress) for player in self.players]
@@ -67,7 +67,7 @@ class Trainer:
             if self.round % player.every == 0 and rate
         ]
         fakes = self._fakes(batch, graph=not all(player.detached for player, _, _ in stepping))
-        played, losses = {}, {}
+        played: dict[str, dict[str, Tensor]] = {}
         for player, optimizer, rate in stepping:
             if player.anew:
                 fakes = self._fakes(batch, graph=False)
@@ -77,20 +77,20 @@ class Trainer:
             if not terms:
                 continue
             loss = torch.stack([player.weight(name, progress) * term for name, term in terms.items()]).sum()
-            for group in optimizer.param_groups:
-                group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
             self.fabric.backward(loss, inputs=list(player.network.parameters()))
+            values = average_gradients(player.network, torch.stack([term.detach() for term in terms.values()]))
+            for group in optimizer.param_groups:
+                group["lr"] = rate
             optimizer.step()
             if player.clamp is not None:
                 with torch.no_grad():
                     for parameter in player.network.parameters():
                         parameter.clamp_(-player.clamp, player.clamp)
-            played[player.name] = {name: term.detach() for name, term in terms.items()}
-            losses[player.name] = loss.detach()
-        for name, loss in losses.items():  # only here does a GPU have to be waited for
-            if not loss.isfinite():
-                found = ", ".join(f"{term} {value.item():g}" for term, value in played[name].items())
+            played[player.name] = dict(zip(terms, values, strict=True))
+        for name, terms in played.items():  # only here does a GPU have to be waited for
+            if not torch.stack(list(terms.values())).isfinite().all():
+                found = ", ".join(f"{term} {value.item():g}" for term, value in terms.items())
                 raise InputError(f"round {self.round}, {name}", found, "finite losses")
         self.averaged.update_parameters(self.method.model)
         return played
@@ -124,7 +124,7 @@ class Trainer:
             for batch in batches:
                 loss = self.method.watched_loss(self.averaged.module, batch.to(self.device))
                 losses += [loss.item()] * len(batch.source)
-        found = sum(losses) / len(losses)
+        found: float = self.fabric.broadcast(sum(losses) / len(losses))  # batch norm's statistics are a process's own
         if not math.isfinite(found):
             raise InputError(f"round {self.round}, watched patients", f"a loss of {found}", "a finite one")
         self.stale += 1

@@ -17,6 +17,7 @@ from enrich.volume import Volume
 from gan import stopwatch
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
+from gan.lease import lease
 
 
 def images_to_predict(dataset: Path) -> dict[str, list[Path]]:
@@ -102,6 +103,7 @@ def main() -> None:
     parser.add_argument("--no-mirroring", action="store_true", help="predict each image once: faster")
     parser.add_argument("--output", type=Path, required=True, help="…/predictions/index.csv")
     arguments = parser.parse_args()
+    lease()
     images = images_to_predict(arguments.dataset)
     rows = []
     with publish_folder(arguments.output.parent) as folder:

@@ -19,6 +19,7 @@ from enrich.translations import read_translations
 from gan import stopwatch
 from gan.errors import run
 from gan.files import publish_folder, sha256
+from gan.lease import lease
 
 
 def main() -> None:
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--no-mirroring", action="store_true", help="predict each image once: faster")
     parser.add_argument("--output", type=Path, required=True, help="index.csv of the folder to write")
     arguments = parser.parse_args()
+    lease()
     rows = []
     found = read_translations(
         arguments.scans,

@@ -11,6 +11,8 @@ from enrich.nnunet.dataset import FOLDS
 from gan import stopwatch
 from gan.errors import InputError, run
 from gan.files import sha256
+from gan.lease import lease
+from gan.processes import launch
 
 AUGMENTATION_WORKERS = 12  # nnU-Net's own, which takes at most one a core
 CHECKPOINT_EVERY = 50  # nnU-Net's own
@@ -28,6 +30,7 @@ def train(
     augmentation_workers: int = AUGMENTATION_WORKERS,
     seed: int = 0,
     pretrained: Path | None = None,
+    devices: int = 1,
 ) -> Path:
     """Train one fold, or go on with a training of the same settings that was interrupted; return its final checkpoint.
 
@@ -40,12 +43,14 @@ def train(
         iterations: batches an epoch.
         validation_iterations: validation batches an epoch.
         checkpoint_every: epochs from one checkpoint to the next.
-        augmentation_workers: processes that augment; 0 augments in this one, the only repeatable way.
+        augmentation_workers: processes that augment, for each device; 0 augments in this one, the only repeatable way.
         seed: of weights, patches and augmentation.
         pretrained: the checkpoint whose weights it starts from, of the same fold and plans; None for random ones.
+        devices: GPUs that share each batch, as nnU-Net's own DDP does; so many processes where there is no GPU.
 
     Raises:
-        InputError: no preprocessed dataset, folds or trainer of that name, or no such checkpoint to start from.
+        InputError: no preprocessed dataset, folds or trainer of that name, no such checkpoint to start from, or more
+            devices than cases in a batch.
     """
     if not preprocessed.is_file():
         raise InputError(preprocessed, "no such file", "a preprocessed nnU-Net dataset")
@@ -58,6 +63,7 @@ def train(
         environment.configure(augmentation_workers, preprocessed=folder.parent, results=results)
         import torch
         from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         from enrich.nnunet.trainer import repeatable, settings_of
 
@@ -73,6 +79,7 @@ def train(
         "validation_iterations": validation_iterations,
         "augmentation_workers": augmentation_workers,
         "seed": seed,
+        "devices": devices,
         "pretrained_sha256": sha256(pretrained) if pretrained else None,
         "code_sha256": [sha256(Path(__file__).with_name(name)) for name in ("train.py", "trainer.py", "loader.py")],
         "versions": {name: version(name) for name in ("nnunetv2", "torch")},
@@ -80,23 +87,28 @@ def train(
     model = results / folder.name / f"{trainer}__{summary['plans']}__{summary['configuration']}"
     output = model / f"fold_{fold}"
     latest = output / "checkpoint_latest.pth"
+    plans = json.loads((folder / f"{summary['plans']}.json").read_text())
+    batch = PlansManager(plans).get_configuration(summary["configuration"]).batch_size
+    if devices > batch:
+        raise InputError("--devices", devices, f"at most {batch}, the batch of the plans")
+    fabric = launch(devices)
     resume = latest.is_file() and settings_of(latest) == settings
-    if output.exists() and not resume:
-        shutil.rmtree(output)
-    for leftover in output.glob(".*.pth"):
-        leftover.unlink()
-    plans = json.loads((folder / f"{summary['plans']}.json").read_text()) | {"continue_training": resume}
+    fabric.barrier()
+    if fabric.is_global_zero:
+        _clear(output, resume)
+    fabric.barrier()
     fold_name = fold if fold == "all" else int(fold)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dataset = json.loads((folder / "dataset.json").read_text())
-    training = trainer_class(plans, summary["configuration"], fold_name, dataset, device)
+    training = trainer_class(
+        plans | {"continue_training": resume}, summary["configuration"], fold_name, dataset, fabric.device
+    )
     training.my_init_kwargs["settings"] = settings
     training.seed = seed
     training.checkpoint_every = checkpoint_every
     training.num_epochs = epochs or training.num_epochs
     training.num_iterations_per_epoch = iterations or training.num_iterations_per_epoch
     training.num_val_iterations_per_epoch = validation_iterations or training.num_val_iterations_per_epoch
-    torch.backends.cudnn.benchmark = device.type == "cuda"
+    torch.backends.cudnn.benchmark = fabric.device.type == "cuda"
     if resume:
         training.load_checkpoint(str(latest))
     elif pretrained is not None:
@@ -104,6 +116,14 @@ def train(
     with stopwatch.inside():
         training.run_training()
     return output / "checkpoint_final.pth"
+
+
+def _clear(output: Path, resume: bool) -> None:
+    """Remove what another training left, or, of the one that goes on, what it left half written."""
+    if output.exists() and not resume:
+        shutil.rmtree(output)
+    for leftover in output.glob(".*.pth"):
+        leftover.unlink()
 
 
 def main() -> None:
@@ -124,7 +144,10 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pretrained", type=Path, help="checkpoint_final.pth of the same fold, whose weights it tunes")
-    train(**vars(parser.parse_args()))
+    parser.add_argument("--devices", type=int, default=1, help="GPUs that share each batch")
+    arguments = parser.parse_args()
+    lease(arguments.devices)
+    train(**vars(arguments))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
 
     Every epoch starts from a seed of its own, so that a resumed training equals an uninterrupted one: bit for bit on a
     CPU, with as many threads, augmented in this process. Where `dataset.json` names synthetic cases, they are half of
-    every training batch, and nothing is validated on them.
+    every training batch, and nothing is validated on them. Several processes share each batch as in nnU-Net's own DDP,
+    on GPUs or, where there are none, on the processor; the first alone writes.
 
     Attributes:
         seed: of weights, patches and augmentation.
@@ -33,11 +34,26 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
     seed: int
     checkpoint_every: int
 
+    def __init__(
+        self, plans: dict[str, Any], configuration: str, fold: int | str, dataset_json: dict[str, Any], device: Any
+    ) -> None:
+        """Take nnU-Net's arguments, of which `device` is this process's own: nnU-Net's DDP takes it for a GPU."""
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.device = device
+        if device.type == "cpu":
+            self.grad_scaler = None
+
     def initialize(self) -> None:
         """Build the network from the seed."""
         self.save_every = self.num_epochs + 1  # never: nnU-Net's own comes before the epoch's best is known
-        _seed(self.seed, 0)
-        super().initialize()
+        _seed(self.seed, 0, 0)
+        own = stock.DDP
+        if self.device.type == "cpu":
+            stock.DDP = lambda network, device_ids: own(network)  # noqa: ARG005
+        try:
+            super().initialize()
+        finally:
+            stock.DDP = own
 
     def load_pretrained(self, checkpoint: Path) -> None:
         """Start from the weights of another training of the same fold and plans: all of them, and nothing else of it.
@@ -54,7 +70,8 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
             raise InputError(checkpoint, f"fold {theirs['fold']}", f"fold {ours['fold']}")
         if theirs["plans"] != ours["plans"] or theirs["configuration"] != ours["configuration"]:
             raise InputError(checkpoint, "a network of other plans", "one of the plans of this training")
-        network = self.network._orig_mod if isinstance(self.network, OptimizedModule) else self.network
+        network = self.network.module if self.is_ddp else self.network
+        network = network._orig_mod if isinstance(network, OptimizedModule) else network
         try:
             network.load_state_dict(found["network_weights"])
         except RuntimeError as error:
@@ -81,8 +98,8 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
             stock.nnUNetDataLoader = own
 
     def on_epoch_start(self) -> None:
-        """Start the epoch from its own seed."""
-        _seed(self.seed, self.current_epoch + 1)
+        """Start the epoch from its own seed, each process from another."""
+        _seed(self.seed, self.current_epoch + 1, self.local_rank)
         super().on_epoch_start()
 
     def on_epoch_end(self) -> None:
@@ -95,8 +112,9 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
 
     def save_checkpoint(self, filename: str) -> None:
         """Write a checkpoint, complete or not at all."""
-        with publish(Path(filename)) as temporary:
-            super().save_checkpoint(str(temporary))
+        if self.local_rank == 0:
+            with publish(Path(filename)) as temporary:
+                super().save_checkpoint(str(temporary))
 
     def on_train_end(self) -> None:
         """Predict the fold's own validation cases, and only then publish the final checkpoint."""
@@ -121,9 +139,9 @@ def settings_of(checkpoint: Path) -> Any:
     return torch.load(checkpoint, map_location="cpu", weights_only=False)["init_args"].get("settings")
 
 
-def _seed(seed: int, epoch: int) -> None:
+def _seed(seed: int, epoch: int, process: int) -> None:
     """Seed the global generators, from which nnU-Net draws everything."""
-    state = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+    state = int(np.random.SeedSequence((seed, epoch, process)).generate_state(1)[0])
     random.seed(state)
     np.random.seed(state)  # noqa: NPY002
     torch.manual_seed(state)

@@ -34,9 +34,10 @@ from gan.batch import Batch, Draw
 from gan.content_style import STRIDE, STYLE, Critic, Generator
 from gan.errors import InputError
 from gan.layers import rows_of_each
-from gan.losses import soft_dice
+from gan.losses import mean_of_each, soft_dice
 from gan.method import Method, Published
 from gan.player import Player
+from gan.processes import drawn
 from gan.settings import Settings
 
 WEIGHTS = {
@@ -102,7 +103,8 @@ class ReMIC(Method):
     def fakes(self, batch: Batch) -> dict[str, Tensor]:
         """Return the content codes of the batch, random styles, and what they make in the wanted modalities."""
         content = self.generator.content(batch.image, batch.source)
-        style = torch.randn(len(content), STYLE).to(content.device)  # on the CPU: the same on every device
+        of_each = (content[rows] for rows in rows_of_each(batch.source, self.modalities))  # the batch's order
+        style = torch.cat([drawn(lambda count: torch.randn(count, STYLE), codes) for codes in of_each])
         return {"content": content, "style": style, "image": self.generator.decode(content, style, batch.target)}
 
     def critic_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -142,15 +144,16 @@ class ReMIC(Method):
 
     def _distance(self, images: Tensor, kind: Tensor, wanted: float) -> Tensor:
         """Return the mean squared distance of scores from `wanted`, summed over scales and modalities."""
+        chosen = rows_of_each(kind, self.modalities)
         distances = [
-            (score - wanted).square().mean()
-            for critic, rows in zip(self.critics, rows_of_each(kind, self.modalities), strict=True)
+            torch.stack([(score - wanted).square().flatten(1).mean(dim=1) for score in critic(images[rows])]).sum(dim=0)
+            for critic, rows in zip(self.critics, chosen, strict=True)
             if rows
-            for score in critic(images[rows])
         ]
-        return torch.stack(distances).sum()
+        order = [row for rows in chosen for row in rows]
+        return mean_of_each(torch.cat(distances), kind[order], self.modalities)
 
     def _error(self, found: Tensor, wanted: Tensor, kind: Tensor) -> Tensor:
         """Return the mean absolute error over the slices of a modality, summed over modalities."""
         each = F.l1_loss(found, wanted, reduction="none").flatten(1).mean(dim=1)
-        return torch.stack([each[rows].mean() for rows in rows_of_each(kind, self.modalities) if rows]).sum()
+        return mean_of_each(each, kind, self.modalities)

@@ -32,6 +32,7 @@ from gan.layers import PatchCritic, at_least_float32, with_modality
 from gan.losses import classification, gradient_penalty, mean
 from gan.method import Method, Published
 from gan.player import Player
+from gan.processes import summed
 from gan.settings import Settings
 
 WEIGHTS = {
@@ -116,7 +117,7 @@ class TarGAN(Method):
     def critic_terms(self, stream: str, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what D_x or D_r lowers; nothing for D_r where no slice shows the target."""
         critic, judged = self.critics[stream], self._judged(stream, batch)
-        if not judged.any():
+        if not summed(judged.sum()):
             return {}
         real, fake = self._real(batch)[stream][judged], fakes[stream][judged]
         source = batch.source[judged]

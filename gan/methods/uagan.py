@@ -29,11 +29,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan import processes
 from gan.batch import Batch
 from gan.layers import PatchCritic, at_least_float32, with_modality
 from gan.losses import naming_critic_terms
 from gan.method import Method, Published
 from gan.player import Player
+from gan.processes import drawn, summed
 from gan.settings import Settings
 
 WEIGHTS = {
@@ -149,7 +151,8 @@ def rise(progress: float) -> float:
 def weighted_cross_entropy(logits: Tensor, mask: Tensor) -> Tensor:
     """Return the cross-entropy of (B, 2, H, W) logits and a {0, 1} mask (B, 1, H, W), a mean weighted by class."""
     weight = torch.tensor(CLASS_WEIGHTS, device=logits.device)
-    return F.cross_entropy(logits, mask[:, 0].long(), weight)
+    label = mask[:, 0].long()
+    return F.cross_entropy(logits, label, weight, reduction="sum") * processes.count() / summed(weight[label].sum())
 
 
 class Generator(nn.Module):
@@ -225,7 +228,7 @@ class Dropout(nn.Module):
         """Map any shape to the same shape."""
         if not self.training:
             return features
-        kept = (torch.rand(features.shape) < 0.5).to(features.device)
+        kept = drawn(lambda count: torch.rand(count, *features.shape[1:]) < 0.5, features)
         return 2 * features * kept
 
 

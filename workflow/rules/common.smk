@@ -166,6 +166,16 @@ def pretraining_settings(wildcards):
     return json.dumps(shared | entry.get(wildcards.network, {}))
 
 
+def gpus_of_training(wildcards):
+    """The GPUs that one training shares its batches over."""
+    return config["methods"][wildcards.name].get("devices", 1)
+
+
+def gpus_of_pretraining(wildcards):
+    """The same of the network that an entry starts from."""
+    return json.loads(pretraining_settings(wildcards)).get("devices", 1)
+
+
 def pretrained_models(wildcards):
     """The models that a training starts from."""
     return [

@@ -16,7 +16,7 @@ rule pretrain:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        gpu=1,
+        gpu=gpus_of_pretraining,
         mem="16GB",
         runtime="1d",
     params:
@@ -47,7 +47,7 @@ rule train_gan:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        gpu=1,
+        gpu=gpus_of_training,
         mem="16GB",
         runtime="4d",
     params:

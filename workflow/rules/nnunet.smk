@@ -81,7 +81,7 @@ rule nnunet_train:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        gpu=1,
+        gpu=NNUNET["devices"],
         mem="16GB",
         runtime="4d",
     params:
@@ -91,13 +91,14 @@ rule nnunet_train:
         iterations=optional("--iterations", NNUNET["iterations"]),
         validation=optional("--validation-iterations", NNUNET["validation_iterations"]),
         workers=NNUNET["augmentation_workers"],
+        devices=NNUNET["devices"],
         pretrained=lambda wildcards, input: optional(
             "--pretrained", input.pretrained or None
         ),
     shell:
         "python -m enrich.nnunet.train --preprocessed {input.preprocessed:q} --results {params.results:q}"
         " --fold {wildcards.fold} --trainer {params.trainer} {params.epochs} {params.iterations} {params.validation}"
-        " --augmentation-workers {params.workers} --seed {wildcards.seed} {params.pretrained:q} > {log:q} 2>&1"
+        " --augmentation-workers {params.workers} --devices {params.devices} --seed {wildcards.seed} {params.pretrained:q} > {log:q} 2>&1"
 
 
 rule nnunet_predict:

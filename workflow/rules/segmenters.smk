@@ -48,7 +48,7 @@ rule train_segmenter:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        gpu=1,
+        gpu=gpus_of_training,
         mem="16GB",
         runtime="4d",
     params:
