@@ -1,8 +1,8 @@
 """How fast a method trains, beside the same game written straightforwardly.
 
-`python -m gan.bench --method NAME --size PIXELS --batch SLICES [--width N] [--modalities N] [--precision bf16]
-[--cycles N] [--plain]` prints JSON: the median seconds of a round, slices a second, the most memory, arithmetic
-done a second, its share of what a product of matrices reaches there, and how many times faster than plain it is.
+`python -m gan.bench --method NAME --size PIXELS --batch SLICES [--settings JSON] [--modalities N] [--cycles N]
+[--plain]` prints JSON: the median seconds of a round, slices a second, the most memory, arithmetic done a second, its
+share of what a product of matrices reaches there, and how many times faster than plain it is.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from gan.method import Method
 from gan.methods import METHODS
 from gan.plain import Plain
 from gan.settings import Settings, resolve
-from gan.trainer import PRECISIONS, Trainer
+from gan.trainer import Trainer
 
 WARM_UP = 2  # cycles that are not timed
 MATRIX = {"cpu": 2048, "cuda": 8192}  # rows and columns of the product by which a device's peak is measured
@@ -196,19 +196,15 @@ def main() -> None:
     parser.add_argument("--method", required=True, help=" or ".join(METHODS))
     parser.add_argument("--size", type=int, required=True, help="height and width of a slice in pixels")
     parser.add_argument("--batch", type=int, required=True, help="slices")
-    parser.add_argument("--width", type=int, help="channels of the first layer; default: as published")
+    parser.add_argument("--settings", type=json.loads, default={}, help="other keys of the method, as JSON")
     parser.add_argument("--modalities", type=int, help="default: as published")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
     parser.add_argument("--cycles", type=int, default=15, help="timed, of as many rounds as every player needs to step")
     parser.add_argument("--plain", action="store_true", help="measure the straightforward game alone")
     arguments = parser.parse_args()
     if arguments.method not in METHODS:
         raise InputError("--method", arguments.method, " or ".join(METHODS))
     kind = METHODS[arguments.method]
-    given = {"batch_size": arguments.batch, "width": arguments.width, "precision": arguments.precision}
-    entry = {key: value for key, value in given.items() if value is not None}
-    if (downs := getattr(kind.paper, "downs", None)) is not None:
-        entry["downs"] = min(downs, int(math.log2(arguments.size)))
+    entry = {**arguments.settings, "batch_size": arguments.batch}
     settings = resolve(kind.paper, kind.official, entry, arguments.method)
     modalities = arguments.modalities or kind.published.modalities
     figures = measure(arguments.method, settings, modalities, arguments.size, arguments.cycles, arguments.plain)

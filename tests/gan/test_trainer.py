@@ -123,3 +123,18 @@ def test_a_loss_on_the_watched_patients_that_is_not_finite(monkeypatch):
     _, trainer, _ = play(("g", {}))
     with pytest.raises(InputError, match="round 1, watched patients: found a loss of nan"):
         trainer.watch([BATCH])
+
+
+def test_fakes_have_no_graph_for_players_that_read_them_without():
+    method, _, _ = play(("d", {"detached": True}), ("g", {}), ("s", {"detached": True}))
+    assert [(name, graph) for name, _, graph in method.seen] == [("d", False), ("g", True), ("s", False)]
+
+
+def test_fakes_have_a_graph_only_where_a_player_steps_through_them(monkeypatch):
+    built = []
+    original = Toy.fakes
+    monkeypatch.setattr(
+        Toy, "fakes", lambda self, batch: built.append(torch.is_grad_enabled()) or original(self, batch)
+    )
+    play(("d", {"detached": True}), ("g", {"every": 2}), rounds=4)
+    assert built == [False, True, False, True]
