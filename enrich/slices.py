@@ -5,7 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -125,6 +125,7 @@ def cut(
         image_size: rows and columns of the result.
     """
     shown = np.flatnonzero(body.any(axis=(1, 2)))
+    corner = volume.crop(images, (slice(1),) * 3)
 
     def mask(voxels: NDArray[np.bool_]) -> NDArray[np.uint8]:
         return (to_gan_grid(voxels[shown], image_size, 0) >= 0.5).astype(np.uint8)
@@ -137,7 +138,7 @@ def cut(
         targets=mask(np.zeros_like(body) if target is None else target),
         body=mask(body),
         shape=images.array.shape,
-        corner=volume.crop(images, (slice(1),) * 3),
+        corner=replace(corner, array=corner.array.copy()),  # a view would keep the whole scan in memory
         pixel_mm=pixel_mm(images.spacing_mm, images.array.shape[1:], image_size),
     )
 

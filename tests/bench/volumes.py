@@ -1,13 +1,14 @@
 """What the stages around the networks cost on scans of CHAOS's size: `python -m tests.bench.volumes --output FOLDER`.
 
 Procedural CTs are prepared and sliced by 1 and by 2 processes, of a few patients and of four times as many; memory is
-the most that their processes held together. Then the few are translated to two modalities by a StarGAN of random
+the most that their processes held together. Then the many are translated to two modalities by a StarGAN of random
 weights, which costs what a trained one does: step by step, and with reading and writing overlapped, its network on one
 core. Prints JSON.
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -99,22 +100,24 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.volumes", description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--patients", type=int, default=2)
+    parser.add_argument("--patients", type=int, default=1)
     parser.add_argument("--slices", type=int, default=90)
     parser.add_argument("--size", type=int, default=512, help="rows and columns of a CT")
     parser.add_argument("--image-size", type=int, default=256)
-    parser.add_argument("--width", type=int, default=16, help="of StarGAN")
+    parser.add_argument("--width", type=int, default=8, help="of StarGAN")
     arguments = parser.parse_args()
     told = {}
     for patients in (arguments.patients, 4 * arguments.patients):
         folder = arguments.output / str(patients)
-        if not (folder / "raw").is_dir():
-            phantom = phantom_chaos.Settings(patients, 0, arguments.slices, arguments.size)
-            phantom_chaos.write(phantom, folder / "raw")
+        if not (folder / "raw").is_dir():  # each patient a copy of one, whose shapes take minutes to draw
+            phantom_chaos.write(phantom_chaos.Settings(1, 0, arguments.slices, arguments.size), folder / "raw")
+            first = folder / "raw" / "Train_Sets" / "CT" / "1"
+            for number in range(2, patients + 1):
+                shutil.copytree(first, first.with_name(str(number)))
         for workers in (1, 2):
             told[f"{patients} patients, {workers}"] = prepared_and_sliced(folder, arguments.image_size, workers)
-    few = arguments.output / str(arguments.patients)
-    told["synthesis"] = synthesized(few, arguments.image_size, arguments.width, 1)
+    many = arguments.output / str(4 * arguments.patients)
+    told["synthesis"] = synthesized(many, arguments.image_size, arguments.width, 1)
     print(json.dumps(told, indent=2))  # noqa: T201
 
 

@@ -102,3 +102,10 @@ def test_what_a_process_refuses_is_told_as_if_there_were_one(scans_csv, tmp_path
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(InputError, match=r"ct01_ct\.nii\.gz: found sha256 .*… as .*scans\.csv says$"):
         list(stacks(Cutter(scans_csv, WHO, Intensity(), 32), 2))
+
+
+def test_what_is_kept_of_a_scan_does_not_keep_its_voxels(scans_csv):
+    for stack in stacks(Cutter(scans_csv, WHO, Intensity(), 32)):
+        arrays = [stack.images, stack.targets, stack.body, stack.corner.array]
+        assert all(array.base is None or array.base.nbytes == array.nbytes for array in arrays)
+        assert stack.corner.array.nbytes == 4
