@@ -68,7 +68,8 @@ def estimate(study: Study, small: Miniature) -> list[Estimate]:
             return Estimate(0, 0, 0)
         like = _alike(job, small)
         if not like:
-            shortest = min((found for _, found in small.jobs), key=lambda found: found.seconds)
+            seen = [found for _, found in small.jobs if not math.isnan(found.memory_gb)]
+            shortest = min(seen, key=lambda found: found.seconds)
             return Estimate(shortest.seconds, shortest.memory_gb, 0)
         measured = [found for _, found in like]
         memory = max((found.memory_gb for found in measured if not math.isnan(found.memory_gb)), default=0.0)
