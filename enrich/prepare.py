@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -89,8 +90,8 @@ def select(scans: Sequence[Scan], modalities: Sequence[str], where: Path) -> lis
         if not any(scan.modality == modality for scan in selected):
             found = ", ".join(sorted({scan.modality for scan in scans})) or "no scans"
             raise InputError(where, found, f"scans of modality {modality}")
-    names = [(scan.case, scan.modality) for scan in selected]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    names = Counter((scan.case, scan.modality) for scan in selected)
+    if twice := sorted(name for name, number in names.items() if number > 1):
         raise InputError(where, f"{' '.join(twice[0])} twice", "one scan of a case and modality")
     return selected
 

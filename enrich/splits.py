@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -233,7 +234,7 @@ def read(path: Path) -> Splits:
             raise ValueError
     except (OSError, ValueError, TypeError) as error:
         raise InputError(path, "no readable file", "splits.json as enrich.splits writes it") from error
-    if twice := sorted({patient for patient in everyone if everyone.count(patient) > 1}):
+    if twice := sorted(patient for patient, number in Counter(everyone).items() if number > 1):
         raise InputError(path, f"{', '.join(twice)} in two sets", "each patient once")
     folded = sorted(patient for patients in splits.folds for patient in patients)
     if splits.folds and folded != sorted(splits.translated_from):
