@@ -9,20 +9,25 @@ import logging
 import signal
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @cache
-def launch(devices: int, precision: str = "32-true") -> Fabric:
+def launch(devices: int, precision: str = "32-true") -> "Fabric":
     """Start this program's command line `devices` − 1 times more; return what joins the processes.
 
     Each has a GPU of its own, or shares the processor and its threads where there is none. They end with the first.
     """
+    from lightning_fabric import Fabric  # here, since whoever translates or segments would load it too
+    from lightning_fabric.plugins.environments import LightningEnvironment
+
     environment = LightningEnvironment()  # not the cluster's, which would take this process for one of its tasks
     strategy = "ddp" if devices > 1 else "auto"
     fabric = Fabric(devices=devices, strategy=strategy, precision=precision, plugins=[environment])
