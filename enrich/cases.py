@@ -9,20 +9,18 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from enrich import index, splits, volume
 from enrich.crossfit import FIT_HELP, Fits, models_of_fits
 from enrich.intensity import AIR_HU, Intensity, stored_range
 from enrich.modality import is_ct
-from enrich.parallel import overlapped
 from enrich.splits import Splits
-from enrich.translate import Planes, read_planes
+from enrich.translate import Planes
+from enrich.translating import Translating
 from enrich.volume import Volume
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
@@ -58,27 +56,14 @@ def as_real(planes: Planes, source: str, modality: str, intensity: Intensity) ->
 
 
 @dataclass(frozen=True)
-class Making:
-    """A scan on its way to further cases, in three steps: `read`, `translate` and `write`.
+class Making(Translating[tuple["pd.Series[str]", dict[str, Planes]]]):
+    """A scan on its way to further cases.
 
     Attributes:
-        scans_csv: the scans.
-        fits: the models that translate every patient.
         modality: of the segmenter.
-        intensity: as in the training.
-        folder: for the cases.
     """
 
-    scans_csv: Path
-    fits: Fits
     modality: str
-    intensity: Intensity
-    folder: Path
-
-    def read(self, scan: "pd.Series[str]") -> tuple["pd.Series[str]", Planes]:
-        """Read the scan of a row of `scans.csv`."""
-        path = index.file_of(self.scans_csv, scan["image"], scan["image_sha256"])
-        return scan, read_planes(path, scan, self.fits.image_size, self.intensity)
 
     def translate(self, read: tuple["pd.Series[str]", Planes]) -> tuple["pd.Series[str]", dict[str, Planes]]:
         """Translate it in all `ways`, by the modality that each leads through: the network's part."""
@@ -122,9 +107,7 @@ def write_cases(
     """
     scans = index.read(scans_csv, index.SCANS)
     scans = scans[scans["patient"].isin([*who.train, *who.watch]) & (scans["label"] != "")]
-    steps = Making(scans_csv, fits, modality, intensity, folder)
-    found = overlapped(steps.read, steps.translate, steps.write, (scan for _, scan in scans.iterrows()), workers)
-    rows = list(chain.from_iterable(tqdm(found, "cases", len(scans), disable=None)))
+    rows = Making(scans_csv, fits, intensity, folder, modality).rows(scans, "cases", workers)
     if not rows:
         raise InputError(scans_csv, f"no labelled training scan to make a {modality} case of", "at least one")
     return pd.DataFrame(rows, columns=[*index.CASES, "fit"])

@@ -218,6 +218,22 @@ def method_of(name: str, entry: Config) -> str:
     return str(entry.get("method", name))
 
 
+def keys_of(name: str, entry: Config) -> Config:
+    """Return what an entry of `methods` tells its method: its own keys, and the widths of networks it starts from."""
+    networks = facts(method_of(name, entry)).get("pretrained", {})
+    own = {key: value for key, value in entry.items() if key not in {"method", *networks}}
+    for network, trainer in networks.items():
+        default = schema()["$defs"][trainer]["properties"]["width"]["default"]
+        own[f"{network}_width"] = entry.get(network, {}).get("width", default)
+    return own
+
+
+def keys_of_network(entry: Config, network: str) -> Config:
+    """Return what an entry tells a network that it starts from; what every method can be told is the entry's."""
+    shared = {key: value for key, value in entry.items() if key in schema()["x-training"]}
+    return {**shared, **entry.get(network, {})}
+
+
 def facts(method: str) -> Config:
     """Return what the schema says of a method: labels, scope, and whether it translates or segments."""
     return cast(Config, schema()["$defs"][method]["facts"])

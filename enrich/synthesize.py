@@ -4,47 +4,29 @@ import argparse
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from enrich import index, splits, volume
 from enrich.crossfit import ALL, FIT_HELP, FOLD, MEAN, Fit, Fits, models_of_fits
 from enrich.intensity import AIR_HU, Intensity, stored_range
 from enrich.modality import is_ct
-from enrich.parallel import overlapped
-from enrich.translate import Planes, read_planes
+from enrich.translate import Planes
+from enrich.translating import Translating
 from gan.errors import run
 from gan.files import publish_folder, sha256
 from gan.lease import lease
 
 
 @dataclass(frozen=True)
-class Synthesis:
-    """A scan on its way to the other modalities, in three steps: `read`, `translate` and `write`.
+class Synthesis(Translating[tuple["pd.Series[str]", Fit, dict[str, Planes]]]):
+    """A scan on its way to the other modalities.
 
     A synthetic scan lies on the grid of the source. It is exactly 0 outside nnU-Net's own non-zero mask of the source,
     so that neither the crop nor the normalization of the real channel changes, and whatever the translator says inside:
     `denormalize` gives the range.
-
-    Attributes:
-        scans_csv: the scans.
-        fits: the models that translate every patient.
-        intensity: as in the training.
-        folder: for the synthetic scans and their sidecars.
     """
-
-    scans_csv: Path
-    fits: Fits
-    intensity: Intensity
-    folder: Path
-
-    def read(self, scan: "pd.Series[str]") -> tuple["pd.Series[str]", Planes]:
-        """Read the scan of a row of `scans.csv`."""
-        path = index.file_of(self.scans_csv, scan["image"], scan["image_sha256"])
-        return scan, read_planes(path, scan, self.fits.image_size, self.intensity)
 
     def translate(self, read: tuple["pd.Series[str]", Planes]) -> tuple["pd.Series[str]", Fit, dict[str, Planes]]:
         """Translate it to every modality that its patient's models know, by name: the network's part."""
@@ -93,9 +75,7 @@ def write_synthetic(
     scans = index.read(scans_csv, index.SCANS)
     if patients is not None:
         scans = scans[scans["patient"].isin(patients)]
-    steps = Synthesis(scans_csv, fits, intensity, folder)
-    found = overlapped(steps.read, steps.translate, steps.write, (scan for _, scan in scans.iterrows()), workers)
-    rows = chain.from_iterable(tqdm(found, "synthesize", len(scans), disable=None))
+    rows = Synthesis(scans_csv, fits, intensity, folder).rows(scans, "synthesize", workers)
     return pd.DataFrame(rows, columns=[*index.SYNTHETIC, "fit"])
 
 

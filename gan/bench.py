@@ -18,11 +18,12 @@ from typing import Any
 
 import torch
 
-from gan.batch import Batch, Draw
+from gan.batch import Batch
 from gan.cost import cost
 from gan.errors import InputError, run
 from gan.method import Method
 from gan.methods import METHODS
+from gan.noise import random_batch
 from gan.plain import Plain
 from gan.settings import Settings, resolve
 from gan.trainer import Trainer
@@ -85,31 +86,6 @@ def start(
         method.cuda()
     trainer = kind(method, settings, 10**9)
     return Game(trainer, math.lcm(*(player.every for player in trainer.players)))
-
-
-def random_batch(method: Method, size: int) -> Batch:
-    """Return slices as the method draws them, all with a target, on the method's device."""
-    generator = torch.Generator().manual_seed(0)
-    count, number = method.modalities, method.settings.batch_size
-    channels = count if method.draw is Draw.STACKED else 1
-    shape = (size,) * method.dimensions
-    image = 2 * torch.rand(number, channels, *shape, generator=generator) - 1
-    mask, body = (torch.rand(number, 1, *shape, generator=generator) > share for share in (0.8, 0.3))
-    match method.draw:
-        case Draw.ANY:
-            source = torch.arange(number) % count
-            target = (source + 1) % count
-        case Draw.BALANCED:
-            source = torch.arange(number) * count // number
-            target = (source + 1) % count
-        case Draw.ALIGNED:
-            source = torch.zeros(number, dtype=torch.int64)
-            target = 1 + torch.arange(number) % (count - 1)
-        case Draw.STACKED:
-            source = target = torch.zeros(number, dtype=torch.int64)
-    truth = image.flip(0) if method.draw is Draw.ALIGNED else None
-    batch = Batch(image, mask.float(), body.float(), source, target, truth)
-    return batch.to(next(method.parameters()).device)
 
 
 def matmul_tflops(device: torch.device, dtype: torch.dtype) -> float:

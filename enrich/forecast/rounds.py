@@ -11,9 +11,8 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from gan.batch import Batch, Draw
-from gan.method import Method
 from gan.methods import METHODS
+from gan.noise import random_batch
 from gan.settings import Settings
 from gan.trainer import Trainer
 
@@ -49,7 +48,7 @@ def measure(
     torch.set_num_threads(threads)
     method = METHODS[name](modalities, image_size, settings)
     trainer = Trainer(method, settings, ROUNDS)
-    batch = images(method, image_size)
+    batch = random_batch(method, getattr(settings, "patch", None) or image_size)
     cycle = math.lcm(*(player.every for player in trainer.players))
     phases: dict[tuple[bool, ...], list[int]] = {}  # rounds by the players that do not rest
     for k in range(PHASES // 2, ROUNDS, PHASES):
@@ -67,19 +66,6 @@ def measure(
     image_s = _seconds(translate, least_s) / size if method.translates else 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     return Pace(round_s, image_s, peak, _bytes(trainer.state()) / 1e9)
-
-
-def images(method: Method, image_size: int) -> Batch:
-    """Return a batch of noise in the method's shape, every slice with a target area."""
-    settings = method.settings
-    edge = getattr(settings, "patch", None) or image_size
-    shape = (edge,) * method.dimensions
-    size, channels = settings.batch_size, method.modalities if method.draw is Draw.STACKED else 1
-    image = torch.rand(size, channels, *shape) * 2 - 1
-    mask = (torch.rand(size, 1, *shape) < 0.5).float()
-    kind = torch.arange(size) % method.modalities if method.draw is Draw.BALANCED else torch.zeros(size).long()
-    wanted = (kind + 1) % method.modalities
-    return Batch(image, mask, torch.ones_like(mask), kind, wanted, image if method.draw is Draw.ALIGNED else None)
 
 
 def _seconds(play: Callable[[], object], least_s: float) -> float:

@@ -14,11 +14,12 @@ from enrich.config import (
     PRECOMPUTED,
     digest,
     facts,
+    keys_of,
+    keys_of_network,
     method_of,
     record,
     refuse_overwriting,
     resolve,
-    schema,
 )
 from enrich.last_words import last_words
 from enrich.nnunet.plans import model_folder
@@ -136,22 +137,7 @@ def written_raw(wildcards):
 
 def settings_of(wildcards):
     """One entry's own keys, as JSON."""
-    entry, networks = config["methods"][wildcards.name], pretrained_by(wildcards.name)
-    own = {k: v for k, v in entry.items() if k not in {"method", *networks}}
-    widths = {f"{network}_width": width_of(network, wildcards) for network in networks}
-    return json.dumps(own | widths)
-
-
-def width_of(network, wildcards):
-    """The width of a network that an entry starts from."""
-    width = schema()["$defs"][pretrained_by(wildcards.name)[network]]["properties"][
-        "width"
-    ]
-    return (
-        config["methods"][wildcards.name]
-        .get(network, {})
-        .get("width", width["default"])
-    )
+    return json.dumps(keys_of(wildcards.name, config["methods"][wildcards.name]))
 
 
 def pretrained_by(name):
@@ -161,9 +147,9 @@ def pretrained_by(name):
 
 def pretraining_settings(wildcards):
     """An entry's keys for the network that it starts from, as JSON; what every method can be told is the entry's."""
-    entry, common = config["methods"][wildcards.name], schema()["x-training"]
-    shared = {key: value for key, value in entry.items() if key in common}
-    return json.dumps(shared | entry.get(wildcards.network, {}))
+    return json.dumps(
+        keys_of_network(config["methods"][wildcards.name], wildcards.network)
+    )
 
 
 def gpus_of_training(wildcards):
