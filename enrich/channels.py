@@ -28,22 +28,18 @@ class Channels:
     orientation: str
 
 
-def read_channels(
-    case: Case, scans: pd.DataFrame, modality: str, added: Sequence[str], intensity: Intensity
-) -> Channels:
+def read_channels(case: Case, row: "pd.Series[str]", added: Sequence[str], intensity: Intensity) -> Channels:
     """Read a case.
 
     Args:
         case: the files.
-        scans: `scans.csv`.
-        modality: of the real channel.
+        row: the real channel's of `scans.csv`.
         added: those of the synthetic channels, in order.
         intensity: as in the synthesis.
     """
     real, *synthetic = case.images
-    (position,) = np.flatnonzero((scans["case"] == case.name) & (scans["modality"] == modality))
     scan = volume.read(real)
-    first, body = to_axial(scan, scans.iloc[position], intensity, real)
+    first, body = to_axial(scan, row, intensity, real)
     images = [first]
     for path, name in zip(synthetic, added, strict=True):
         stored = volume.reorient(volume.read(path), AXIAL).array

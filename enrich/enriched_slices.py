@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from tqdm import tqdm
 
 from enrich import index, splits, structures, volume
@@ -21,7 +22,7 @@ from gan.files import publish_folder
 
 
 @dataclass(frozen=True)
-class Cutter:
+class CaseCutter:
     """Cuts enriched cases into slices; one of them is in memory at a time.
 
     Attributes:
@@ -40,11 +41,15 @@ class Cutter:
     intensity: Intensity
     image_size: int
 
-    def __call__(self, case: Case) -> list[Stack]:
-        """Cut every channel of a labelled case: slices of one patient, on one grid, with the real scan's target."""
+    def __call__(self, labelled: tuple[Case, "pd.Series[str]"]) -> list[Stack]:
+        """Cut every channel of a labelled case, which comes with its row of `scans.csv`.
+
+        All are slices of one patient, on one grid, with the real scan's target.
+        """
+        case, row = labelled
         assert case.label is not None  # noqa: S101
-        scans, known = index.read(self.scans_csv, index.SCANS), structures.read(self.scans_csv)
-        found = read_channels(case, scans, self.modality, self.added, self.intensity)
+        known = structures.read(self.scans_csv)
+        found = read_channels(case, row, self.added, self.intensity)
         target = known.target_of(self.modality, volume.reorient(volume.read(case.label), AXIAL).array)
         where = "watch" if case.patient in self.who.watch else "train"
         return [
@@ -53,10 +58,12 @@ class Cutter:
         ]
 
 
-def stacks(cutter: Cutter, synthetic: Path | None, workers: int = 1) -> Iterator[Stack]:
+def stacks(cutter: CaseCutter, synthetic: Path | None, workers: int = 1) -> Iterator[Stack]:
     """Yield every channel of every labelled case; `synthetic` is the index of those that are added."""
     found, who = cases(cutter.scans_csv, cutter.modality, synthetic, cutter.added), cutter.who
-    everyone = [case for case in found if case.label and case.patient in {*who.train, *who.watch}]
+    scans = index.of_modality(index.read(cutter.scans_csv, index.SCANS), cutter.modality)
+    chosen = {*who.train, *who.watch}
+    everyone = [(case, scans.loc[case.name]) for case in found if case.label and case.patient in chosen]
     for channels in tqdm(in_order(cutter, everyone, workers), "slices", len(everyone), disable=None):
         yield from channels
 
@@ -76,7 +83,7 @@ def main() -> None:
     arguments = parser.parse_args()
     added = [name for name in arguments.modalities if name != arguments.modality] if arguments.synthetic else []
     with publish_folder(arguments.output.parent) as folder:
-        cutter = Cutter(
+        cutter = CaseCutter(
             arguments.scans,
             splits.read(arguments.splits),
             arguments.modality,

@@ -38,6 +38,11 @@ def read(path: Path, columns: Sequence[str] = ("case", "image")) -> pd.DataFrame
     return rows
 
 
+def of_modality(scans: pd.DataFrame, modality: str) -> pd.DataFrame:
+    """Return the rows of `scans.csv` of a modality, indexed by their cases."""
+    return scans[scans["modality"] == modality].set_index("case", drop=False)
+
+
 def write(rows: pd.DataFrame, path: Path) -> None:
     """Write an index, complete or not at all."""
     with publish(path) as temporary:

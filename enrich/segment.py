@@ -33,7 +33,7 @@ def segment(
 
     Args:
         everyone: the cases.
-        scans: `scans.csv`.
+        scans: those of the modality, as `index.of_modality` returns them.
         modality: of the real channel.
         added: those of the synthetic channels, in order.
         segmenter: the trained models.
@@ -42,7 +42,7 @@ def segment(
     """
     size = segmenter.image_size
     for case in everyone:
-        found = read_channels(case, scans, modality, added, intensity)
+        found = read_channels(case, scans.loc[case.name], added, intensity)
         axial = found.images[0]
         images = np.stack([to_gan_grid(image.array, size, -1) for image in found.images], axis=1)
         ratio = axial.spacing_mm[2] / pixel_mm(axial.spacing_mm, axial.array.shape[1:], size)
@@ -73,7 +73,8 @@ def main() -> None:
     everyone = [case for case in found if case.label and case.patient in test]
     if not everyone:
         raise InputError(arguments.splits, f"no labelled {arguments.modality} scan to test", "at least one")
-    scans, segmenter = index.read(arguments.scans, index.SCANS), Segmenter(arguments.models)
+    scans = index.of_modality(index.read(arguments.scans, index.SCANS), arguments.modality)
+    segmenter = Segmenter(arguments.models)
     rows = []
     with publish_folder(arguments.output.parent) as folder:
         what = everyone, scans, arguments.modality, added, segmenter, Intensity(**arguments.intensity)

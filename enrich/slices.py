@@ -1,11 +1,12 @@
 """The training and the watched patients' scans as 2-D slices on the GAN's grid, in one memory-mapped cache."""
 
 import argparse
+import csv
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +23,11 @@ from enrich.parallel import in_order
 from enrich.splits import Splits
 from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
+
+INDEX = (
+    *("row", "case", "patient", "modality", "slice", "set", "fold"),
+    *("labelled", "target_pixels", "grid", "pixel_mm", "slice_mm"),
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Cutter:
+class ScanCutter:
     """Cuts scans into slices; one of them is in memory at a time.
 
     Attributes:
@@ -143,7 +149,7 @@ def cut(
     )
 
 
-def stacks(cutter: Cutter, workers: int = 1) -> Iterator[Stack]:
+def stacks(cutter: ScanCutter, workers: int = 1) -> Iterator[Stack]:
     """Yield every scan of the patients who train the GAN and of the watched ones, with a label or without."""
     scans, who = index.read(cutter.scans_csv, index.SCANS), cutter.who
     scans = scans[scans["patient"].isin([*who.translated_from, *who.unlabelled, *who.watch])]
@@ -160,38 +166,35 @@ def write_slices(found: Iterable[Stack], folder: Path, image_size: int) -> None:
     Raises:
         InputError: no training slice shows the target.
     """
-    rows: list[dict[str, object]] = []
+    rows = 0
+    attended = False
     grids: dict[str, list[tuple[tuple[int, ...], volume.Volume]]] = defaultdict(list)
     shape = (image_size, image_size)
     with (
+        (folder / "index.csv").open("w", newline="") as index_file,
         _growing(folder / "images.npy", np.dtype(np.float16), shape) as images_file,
         _growing(folder / "targets.npy", np.dtype(np.uint8), shape) as targets_file,
         _growing(folder / "body.npy", np.dtype(np.uint8), shape) as body_file,
     ):
+        table = csv.DictWriter(index_file, INDEX, lineterminator="\n")
+        table.writeheader()
         for stack in found:
             for file, array in ((images_file, stack.images), (targets_file, stack.targets), (body_file, stack.body)):
                 file.write(array.tobytes())
-            origin, facts = stack.origin, {"pixel_mm": stack.pixel_mm, "slice_mm": stack.corner.spacing_mm[2]}
-            grid = _grid_number(stack, grids[origin.case])
-            rows += [
-                {
-                    "row": len(rows) + k,
-                    "case": origin.case,
-                    "patient": origin.patient,
-                    "modality": origin.modality,
-                    "slice": int(z),
-                    "set": origin.set,
-                    "fold": origin.fold,
-                    "labelled": int(stack.labelled),
-                    "target_pixels": int(stack.targets[k].sum()),
-                    "grid": grid,
-                    **facts,
-                }
-                for k, z in enumerate(stack.slices)
-            ]
-    if not any(row["set"] == "train" and row["target_pixels"] for row in rows):
+            facts: dict[str, object] = {
+                **asdict(stack.origin),
+                "labelled": int(stack.labelled),
+                "grid": _grid_number(stack, grids[stack.origin.case]),
+                "pixel_mm": stack.pixel_mm,
+                "slice_mm": stack.corner.spacing_mm[2],
+            }
+            pixels = stack.targets.sum(axis=(1, 2), dtype=np.int64).tolist()
+            for z, target_pixels in zip(stack.slices.tolist(), pixels, strict=True):
+                table.writerow({**facts, "row": rows, "slice": z, "target_pixels": target_pixels})
+                rows += 1
+            attended |= stack.origin.set == "train" and any(pixels)
+    if not attended:
         raise InputError("the training patients", "an empty target in all slices", "a target to attend to")
-    pd.DataFrame(rows).to_csv(folder / "index.csv", index=False)
 
 
 def write_facts(
@@ -252,7 +255,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with publish_folder(arguments.output.parent) as folder:
         who, intensity = splits.read(arguments.splits), Intensity(**arguments.intensity)
-        cutter = Cutter(arguments.scans, who, intensity, arguments.image_size, arguments.labels_of)
+        cutter = ScanCutter(arguments.scans, who, intensity, arguments.image_size, arguments.labels_of)
         write_slices(stacks(cutter, arguments.workers), folder, arguments.image_size)
         made_of = {"scans": arguments.scans, "splits": arguments.splits}
         write_facts(folder, arguments.modalities, arguments.image_size, arguments.intensity, made_of)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-FILES = ["prepare", "slices", "fill", "controls", "nnunet.dataset", "score", "score_translation"]
+FILES = ["prepare", "slices", "enriched_slices", "fill", "controls", "nnunet.dataset", "score", "score_translation"]
 TABLES = ["gather", "tables.translation", "tables.availability", "tables.ablation"]
 NETWORKS = ["synthesize", "cases"]
 

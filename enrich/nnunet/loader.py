@@ -6,8 +6,6 @@ import numpy as np
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from numpy.typing import NDArray
 
-from gan.errors import InputError
-
 
 class HalfSynthetic(nnUNetDataLoader):  # type: ignore[misc]
     """Draws half of every batch from the real cases and half from the synthetic ones.
@@ -18,14 +16,8 @@ class HalfSynthetic(nnUNetDataLoader):  # type: ignore[misc]
     """
 
     def __init__(self, data: Any, *arguments: Any, synthetic: frozenset[str], **options: Any) -> None:
-        """Take nnU-Net's arguments, and the names of the synthetic cases.
-
-        Raises:
-            InputError: a batch of one case, as where GPUs share it, which has no half.
-        """
+        """Take nnU-Net's arguments, and the names of the synthetic cases, without any or with two cases a batch."""
         super().__init__(data, *arguments, **options)
-        if synthetic and self.batch_size < 2:
-            raise InputError("nnunet.devices", "a batch of one case a GPU", "two or more, half of them synthetic")
         self.synthetic = [name for name in self.indices if name in synthetic]
         self.real = [name for name in self.indices if name not in synthetic]
 

@@ -50,7 +50,8 @@ def preprocess(
     if folder.name != name:
         raise InputError(folder, f"the name {folder.name}", name)
     with publish_folder(folder) as temporary:
-        environment.configure(1, raw=dataset.parent.parent, preprocessed=temporary)
+        with environment.importing():
+            environment.configure(1, raw=dataset.parent.parent, preprocessed=temporary)
         with environment.pools_of_threads() if workers == 1 else nullcontext():
             if plans_of is None:
                 identifier = _plan(name, planner, gpu_memory_gb, foreground_samples, workers, spacing_mm)

@@ -12,7 +12,6 @@ from gan import stopwatch
 from gan.errors import InputError, run
 from gan.files import sha256
 from gan.lease import lease
-from gan.processes import launch
 
 AUGMENTATION_WORKERS = 12  # nnU-Net's own, which takes at most one a core
 CHECKPOINT_EVERY = 50  # nnU-Net's own
@@ -50,7 +49,7 @@ def train(
 
     Raises:
         InputError: no preprocessed dataset, folds or trainer of that name, no such checkpoint to start from, or more
-            devices than cases in a batch.
+            devices than cases in a batch, or pairs of cases where half of them are synthetic.
     """
     if not preprocessed.is_file():
         raise InputError(preprocessed, "no such file", "a preprocessed nnU-Net dataset")
@@ -66,6 +65,7 @@ def train(
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         from enrich.nnunet.trainer import repeatable, settings_of
+        from gan.processes import launch
 
     try:
         trainer_class = repeatable(recursive_find_trainer_class_by_name(trainer))
@@ -89,8 +89,10 @@ def train(
     latest = output / "checkpoint_latest.pth"
     plans = json.loads((folder / f"{summary['plans']}.json").read_text())
     batch = PlansManager(plans).get_configuration(summary["configuration"]).batch_size
-    if devices > batch:
-        raise InputError("--devices", devices, f"at most {batch}, the batch of the plans")
+    dataset = json.loads((folder / "dataset.json").read_text())
+    least, why = (2, ", half of it synthetic") if dataset.get("synthetic_cases") else (1, "")
+    if devices > batch // least:
+        raise InputError("--devices", devices, f"at most {batch // least} for the batch of {batch} of the plans{why}")
     fabric = launch(devices)
     resume = latest.is_file() and settings_of(latest) == settings
     fabric.barrier()
@@ -98,7 +100,6 @@ def train(
         _clear(output, resume)
     fabric.barrier()
     fold_name = fold if fold == "all" else int(fold)
-    dataset = json.loads((folder / "dataset.json").read_text())
     training = trainer_class(
         plans | {"continue_training": resume}, summary["configuration"], fold_name, dataset, fabric.device
     )

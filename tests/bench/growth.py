@@ -38,6 +38,7 @@ STUDY: dict[str, Any] = {
     },
     "threads": 1,
 }
+DRAWN = 8  # rules in a panel
 PANELS = {"hours": "hours of all jobs", "memory_gb": "memory of the largest job, GB", "disk_gb": "disk, GB"}
 
 
@@ -52,13 +53,7 @@ def run(patients: int, folder: Path, cores: int) -> pd.DataFrame:
     config.write_text(yaml.safe_dump(STUDY | {"data": data}, sort_keys=False))
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "all", "--configfile", str(config.absolute())]
     start = time.monotonic()
-    subprocess.run(
-        [
-            *command,
-        ],
-        cwd=folder,
-        check=True,
-    )
+    subprocess.run(command, cwd=folder, check=True)
     sys.stderr.write(f"{patients} patients: {time.monotonic() - start:.0f} s\n")
     rules = pd.DataFrame(measured(config, folder.absolute(), cores)).T.rename_axis("rule").reset_index()
     everything = {"rule": "total", **rules[["jobs", "hours", "disk_gb"]].sum(), "memory_gb": rules["memory_gb"].max()}
@@ -81,13 +76,15 @@ def slopes(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(found: pd.DataFrame, path: Path) -> None:
-    """Draw every rule's time, memory and disk against patients, all of them thick."""
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(18, 8), constrained_layout=True)
+    """Draw time, memory and disk against patients: of all rules together, thick, and of those that take the most."""
+    figure, axes = plt.subplots(1, len(PANELS), figsize=(18, 6), constrained_layout=True)
+    largest = found[found["patients"] == found["patients"].max()].set_index("rule")
     for axis, (key, title) in zip(axes, PANELS.items(), strict=True):
-        for rule, own in found.groupby("rule", sort=False):
-            axis.loglog(own["patients"], own[key], marker=".", label=rule, linewidth=3 if rule == "total" else 1)
-        axis.set(title=title, xlabel="patients")
-    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+        for rule in largest[key].drop("total").nlargest(DRAWN).index.insert(0, "total"):
+            own = found[found["rule"] == rule]
+            axis.plot(own["patients"], own[key], marker=".", label=rule, linewidth=3 if rule == "total" else 1)
+        axis.set(title=title, xlabel="patients", xlim=(0, None), ylim=(0, None))
+        axis.legend(fontsize="small")
     figure.savefig(path, dpi=150)
 
 
@@ -98,6 +95,8 @@ def main() -> None:
     parser.add_argument("--patients", type=int, nargs="+", default=[20, 200, 2000])
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
+    if len(set(arguments.patients)) < 3:
+        parser.error("--patients: three numbers or more tell whether a line is straight")
     runs = [run(number, arguments.folder / str(number), arguments.cores) for number in arguments.patients]
     found = pd.concat(runs, ignore_index=True)
     found.to_csv(arguments.folder / "growth.csv", index=False)

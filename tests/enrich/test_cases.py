@@ -18,7 +18,7 @@ from enrich.datasets import READERS
 from enrich.gan_grid import from_gan_grid, to_gan_grid
 from enrich.intensity import Intensity
 from enrich.nnunet import dataset
-from enrich.slices import Cutter, stacks, write_facts, write_slices
+from enrich.slices import ScanCutter, stacks, write_facts, write_slices
 from enrich.splits import Splits
 from enrich.synthesize import write_synthetic
 from enrich.volume import Volume
@@ -56,7 +56,7 @@ def study(tmp_path_factory):
     write_scans(scans, folder / "scans.csv")
     (folder / "splits.json").write_text(json.dumps(vars(WHO)))
     (folder / "slices").mkdir()
-    write_slices(stacks(Cutter(folder / "scans.csv", WHO, Intensity(), 64)), folder / "slices", 64)
+    write_slices(stacks(ScanCutter(folder / "scans.csv", WHO, Intensity(), 64)), folder / "slices", 64)
     write_facts(folder / "slices", MODALITIES, 64, {}, {})
     stargan = METHODS["stargan"]
     settings = resolve(stargan.paper, stargan.official, {"width": 4, "batch_size": 2, "rounds": 2}, "stargan")

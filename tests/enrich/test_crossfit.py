@@ -6,7 +6,7 @@ import pytest
 from enrich import volume
 from enrich.crossfit import Fits
 from enrich.intensity import Intensity
-from enrich.slices import Cutter, stacks, write_facts, write_slices
+from enrich.slices import ScanCutter, stacks, write_facts, write_slices
 from enrich.splits import Splits
 from enrich.synthesize import write_synthetic
 from gan import checkpoint
@@ -32,7 +32,7 @@ def study(tmp_path_factory):
     scans = [make_scan(case, modality, seed=seed) for seed, (case, modality) in enumerate(CASES.items())]
     write_scans(scans, folder / "scans.csv")
     (folder / "slices").mkdir()
-    write_slices(stacks(Cutter(folder / "scans.csv", WHO, Intensity(), 64)), folder / "slices", 64)
+    write_slices(stacks(ScanCutter(folder / "scans.csv", WHO, Intensity(), 64)), folder / "slices", 64)
     write_facts(folder / "slices", ["ct", "t1"], 64, {}, {})
     stargan = METHODS["stargan"]
     keys = {"width": 4, "batch_size": 2, "rounds": 10, "learning_rate": 0.001, "ema_decay": 0.0}

@@ -8,7 +8,7 @@ import pytest
 
 from enrich import index, volume
 from enrich.channels import read_channels
-from enrich.enriched_slices import Cutter, stacks
+from enrich.enriched_slices import CaseCutter, stacks
 from enrich.intensity import Intensity, denormalize
 from enrich.nnunet.dataset import cases
 from enrich.segment import segment
@@ -58,9 +58,9 @@ def read_cases(study, added=ADDED):
 
 
 def test_channels_are_axial_in_order_and_in_range(study):
-    scans = index.read(study / "scans.csv", index.SCANS)
+    scans = index.of_modality(index.read(study / "scans.csv", index.SCANS), "ct")
     for case in read_cases(study):
-        real, t1, t2 = read_channels(case, scans, "ct", ADDED, Intensity()).images
+        real, t1, t2 = read_channels(case, scans.loc[case.name], ADDED, Intensity()).images
         assert real.orientation == "LPS"
         x, y = np.linspace(-1, 1, real.array.shape[2]), np.linspace(-1, 1, real.array.shape[1])
         np.testing.assert_allclose(t1.array, np.broadcast_to(x[None, None], t1.array.shape), atol=2e-3)
@@ -69,7 +69,9 @@ def test_channels_are_axial_in_order_and_in_range(study):
 
 
 def test_enriched_slices_stack_the_training_and_the_watched_patients_alone(study, tmp_path):
-    found = stacks(Cutter(study / "scans.csv", WHO, "ct", ADDED, Intensity(), 32), study / "synthetic" / "index.csv")
+    found = stacks(
+        CaseCutter(study / "scans.csv", WHO, "ct", ADDED, Intensity(), 32), study / "synthetic" / "index.csv"
+    )
     write_slices(found, tmp_path, 32)
     write_facts(tmp_path, ["ct", *ADDED], 32, {}, {})
     slices = Slices(tmp_path)
@@ -98,7 +100,7 @@ class Bright:
 
 @pytest.mark.parametrize("added", [[], ADDED])
 def test_a_mask_lies_on_the_target_of_scans_in_any_orientation(study, added):
-    scans, bright = index.read(study / "scans.csv", index.SCANS), Bright()
+    scans, bright = index.of_modality(index.read(study / "scans.csv", index.SCANS), "ct"), Bright()
     everyone = read_cases(study, added)
     for (name, mask), case in zip(segment(everyone, scans, "ct", added, bright, Intensity()), everyone, strict=True):
         label = volume.read(case.label)
@@ -116,7 +118,9 @@ def test_a_mask_lies_on_the_target_of_scans_in_any_orientation(study, added):
 def model(study, tmp_path_factory):
     """Return a SegAN of three channels, trained for a moment."""
     folder = tmp_path_factory.mktemp("slices")
-    found = stacks(Cutter(study / "scans.csv", WHO, "ct", ADDED, Intensity(), 32), study / "synthetic" / "index.csv")
+    found = stacks(
+        CaseCutter(study / "scans.csv", WHO, "ct", ADDED, Intensity(), 32), study / "synthetic" / "index.csv"
+    )
     write_slices(found, folder, 32)
     write_facts(folder, ["ct", *ADDED], 32, {}, {})
     segan = METHODS["segan"]
@@ -127,7 +131,7 @@ def model(study, tmp_path_factory):
 
 
 def test_a_segmenter_takes_the_channels_of_its_training_and_no_others(study, model):
-    segmenter, scans = Segmenter([model]), index.read(study / "scans.csv", index.SCANS)
+    segmenter, scans = Segmenter([model]), index.of_modality(index.read(study / "scans.csv", index.SCANS), "ct")
     ((name, mask),) = segment(read_cases(study)[-1:], scans, "ct", ADDED, segmenter, Intensity())
     assert name == "ct04"
     assert set(np.unique(mask.array)) <= {0, 1}

@@ -91,6 +91,15 @@ def test_interval_is_seeded_and_holds_the_mean():
     assert np.isnan(mean_interval(differences[:1], 100, 0)).all()
 
 
+def test_an_interval_does_not_depend_on_how_many_resamples_are_drawn_at_once(monkeypatch):
+    differences = np.random.default_rng(3).normal(2, 1, 12)
+    found = []
+    for drawn in (1, 100, 10**6):
+        monkeypatch.setattr("enrich.statistics.AT_ONCE", drawn)
+        found.append(mean_interval(differences, 500, 5))
+    assert found[0] == found[1] == found[2]
+
+
 def test_holm_by_hand():
     assert holm(np.array([0.01, 0.04, 0.03, 0.5])).tolist() == pytest.approx([0.04, 0.09, 0.09, 0.5])
 

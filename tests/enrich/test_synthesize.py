@@ -12,7 +12,7 @@ from enrich.controls import write_control
 from enrich.crossfit import Fits
 from enrich.datasets import READERS
 from enrich.intensity import Intensity
-from enrich.slices import Cutter, stacks, write_facts, write_slices
+from enrich.slices import ScanCutter, stacks, write_facts, write_slices
 from enrich.splits import Splits
 from enrich.synthesize import write_synthetic
 from gan.batch import Slices
@@ -40,7 +40,7 @@ def study(tmp_path_factory):
     ]
     write_scans(scans, folder / "scans.csv")
     (folder / "slices").mkdir()
-    write_slices(stacks(Cutter(folder / "scans.csv", WHO, Intensity(), 64)), folder / "slices", 64)
+    write_slices(stacks(ScanCutter(folder / "scans.csv", WHO, Intensity(), 64)), folder / "slices", 64)
     write_facts(folder / "slices", MODALITIES, 64, {}, {})
     stargan = METHODS["stargan"]
     settings = resolve(stargan.paper, stargan.official, {"width": 4, "batch_size": 2, "rounds": 2}, "stargan")

@@ -406,6 +406,11 @@ def optional(name, value):
     return [name, *map(str, value)] if isinstance(value, list) else [name, str(value)]
 
 
+def a_scan_a_worker(wildcards, threads):
+    """Memory of what reads a scan in every one of its processes; the largest CT takes each 2 GB."""
+    return f"{2 + 2 * threads}GB"
+
+
 def structures_to_score(wildcards):
     """The target of a method that segments by itself; all structures of nnU-Net."""
     own = wildcards.segmenter != BY_NNUNET

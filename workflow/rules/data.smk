@@ -38,9 +38,9 @@ rule prepare:
         "results/{run}/benchmarks/prepare.tsv"
     conda:
         "../../environment.yml"
-    threads: config["threads"]
+    threads: workflow.cores or config["threads"]
     resources:
-        mem="8GB",
+        mem=a_scan_a_worker,
         runtime="4h",
     params:
         reader=config["data"]["reader"],
@@ -129,7 +129,7 @@ rule slices:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem="8GB",
+        mem=a_scan_a_worker,
         runtime="4h",
     params:
         modalities=MODALITIES,

@@ -19,7 +19,7 @@ rule enriched_slices:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem="8GB",
+        mem=a_scan_a_worker,
         runtime="4h",
     params:
         modalities=MODALITIES,

@@ -1,5 +1,6 @@
 """nnU-Net's own DDP, in two real processes on the processor: its gradients, its draws, and a kill in between."""
 
+import json
 import os
 import shutil
 import signal
@@ -115,5 +116,16 @@ def test_two_share_a_batch_and_step_together(preprocessed: Path, tmp_path: Path)
 
 
 def test_more_devices_than_cases_in_a_batch_are_an_error(preprocessed: Path, tmp_path: Path):
-    with pytest.raises(InputError, match=r"^--devices: found 1000, expected at most \d+, the batch of the plans$"):
+    with pytest.raises(
+        InputError, match=r"^--devices: found 1000, expected at most (\d+) for the batch of \1 of the plans$"
+    ):
         train(preprocessed, tmp_path, "all", devices=1000)
+
+
+def test_half_of_a_batch_can_only_be_synthetic_where_a_device_has_two_cases(preprocessed: Path, tmp_path: Path):
+    shutil.copytree(preprocessed.parent, tmp_path / preprocessed.parent.name)
+    copy = tmp_path / preprocessed.parent.name / preprocessed.name
+    told = json.loads(copy.with_name("dataset.json").read_text())
+    copy.with_name("dataset.json").write_text(json.dumps(told | {"synthetic_cases": ["ct01"]}))
+    with pytest.raises(InputError, match=r"found 2, expected at most 1 for the batch of [23] of the plans, half of it"):
+        train(copy, tmp_path, "all", devices=2)
