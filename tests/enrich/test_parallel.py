@@ -65,10 +65,11 @@ def test_processes_end_with_the_one_that_started_them():
     parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     processes = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
     parent.kill()
-    parent.communicate()
+    parent.wait()
     gone, alive = psutil.wait_procs(processes, timeout=20)
     for process in alive:
         process.kill()
+    parent.stdout.close()
     assert (len(gone), len(alive)) == (2, 0)
 
 
