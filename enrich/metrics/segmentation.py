@@ -6,8 +6,7 @@ score from 0 to 100 that sums them up. The DICE by slice is that of Xin et al. (
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, generate_binary_structure
-from scipy.spatial import KDTree
+from scipy.ndimage import binary_erosion, distance_transform_edt, generate_binary_structure
 
 Mask = NDArray[np.bool_]
 Distances = NDArray[np.float64]
@@ -48,11 +47,15 @@ def surface_distances_mm(prediction: Mask, reference: Mask, spacing_mm: tuple[fl
         Millimetres, (number of surface voxels of both,); empty where a mask has no surface: it is empty or fills the
         volume.
     """
-    predicted, expected = (_surface_mm(mask, spacing_mm) for mask in (prediction, reference))
-    if not len(predicted) or not len(expected):
+    either = prediction | reference
+    if not either.any():
         return np.empty(0)
-    to_reference, _ = KDTree(expected).query(predicted)
-    to_prediction, _ = KDTree(predicted).query(expected)
+    box = _bounding_box(either)
+    predicted, expected = (_surface(mask[box]) for mask in (prediction, reference))
+    if not predicted.any() or not expected.any():
+        return np.empty(0)
+    to_reference = distance_transform_edt(~expected, spacing_mm)[predicted]
+    to_prediction = distance_transform_edt(~predicted, spacing_mm)[expected]
     return np.concatenate([to_reference, to_prediction])
 
 
@@ -140,19 +143,14 @@ def scores(
     }
 
 
-def _surface_mm(mask: Mask, spacing_mm: tuple[float, ...]) -> Distances:
-    """Return the surface voxels' positions, (N, 3); erodes only a box around the mask with one voxel of margin."""
-    if not mask.any():
-        return np.empty((0, mask.ndim))
-    corner, box = _bounding_box(mask)
-    inside = mask[box]
-    eroded = binary_erosion(inside, generate_binary_structure(mask.ndim, 1), border_value=1)
-    surface: Distances = (np.argwhere(inside & ~eroded) + corner) * np.asarray(spacing_mm)
+def _surface(mask: Mask) -> Mask:
+    """Return the mask's voxels that have a face neighbour outside it."""
+    surface: Mask = mask & ~binary_erosion(mask, generate_binary_structure(mask.ndim, 1), border_value=1)
     return surface
 
 
-def _bounding_box(mask: Mask) -> tuple[NDArray[np.intp], tuple[slice, ...]]:
+def _bounding_box(mask: Mask) -> tuple[slice, ...]:
+    """Return the box around a mask with one voxel of margin, as far as there is one."""
     axes = range(mask.ndim)
     occupied = [np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
-    box = tuple(slice(max(int(where[0]) - 1, 0), int(where[-1]) + 2) for where in occupied)
-    return np.array([side.start for side in box]), box
+    return tuple(slice(max(int(where[0]) - 1, 0), int(where[-1]) + 2) for where in occupied)
