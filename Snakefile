@@ -41,6 +41,7 @@ rule all:
 
 
 onstart:
+    gc.enable()
     record(config, Path("results", RUN))
 
 

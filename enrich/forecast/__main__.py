@@ -9,10 +9,13 @@ longer where a round or an nnU-Net's batch takes as long. The whole study is for
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from multiprocessing import active_children
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -22,6 +25,7 @@ from enrich.config import resolve as resolve_config
 from enrich.forecast import cohort, miniature
 from enrich.forecast.estimate import Estimate, Study, estimate
 from enrich.forecast.jobs import Job, resolve
+from enrich.forecast.plans import batch_sizes, planned
 from enrich.forecast.schedule import Schedule, simulate
 from enrich.forecast.trainings import paces, trainings
 from gan.errors import InputError, run
@@ -35,19 +39,23 @@ def forecast(config_file: Path, cores: int) -> dict[str, Any]:
     """Return the forecast of a study.
 
     Returns:
-        `rules` and, of all of them, `total`, each with jobs, hours (the sum of all jobs'), gpu_hours (those of jobs
-        that take a GPU; 0 without one), memory_gb (of the largest job), disk_gb; in `total` also wall_hours on these
-        cores and GPUs, and at_once_gb, the most memory that jobs hold together. 10⁹ bytes.
+        `rules` and, of all of them, `total`, each with jobs, hours (the sum of all jobs'), gpu_hours (the same,
+        times the GPUs that a job takes; 0 without one), memory_gb (of the largest job), disk_gb; in `total` also
+        wall_hours on these cores and GPUs, and at_once_gb, the most memory that jobs hold together. 10⁹ bytes.
 
     Raises:
         InputError: a config or data that the study would refuse, or a calibration that failed.
     """
     try:
         given = yaml.safe_load(config_file.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(config_file, "no readable file", "the config of a study") from error
-    config = resolve_config(given, config_file)
+    if not isinstance(given, dict):
+        raise InputError(config_file, "no keys", "the config of a study")
+    config, gpus = resolve_config(given, config_file), torch.cuda.device_count()
     jobs = resolve(config_file, PROJECT, cores)
+    if gpus and (most := max(job.gpus for job in jobs)) > gpus:
+        raise InputError("GPUs", gpus, f"at least {most}, for one job of the study")
     scans = cohort.scans_of(config)
     counts = cohort.count(config, cohort.patients_of(config, scans))
     threads = min(config["threads"], cores)
@@ -55,10 +63,13 @@ def forecast(config_file: Path, cores: int) -> dict[str, Any]:
         folder = Path(name)
         data, prepare_s = cohort.few(config, scans, folder / "few", threads)
         small = miniature.run(miniature.config_of(config, data), folder, PROJECT, cores)
-    planned = trainings(config)
-    measured = paces(planned, config["image_size"], threads, cores)
-    estimates = estimate(Study(config, counts, jobs, planned, measured, prepare_s), small)
-    gpus = torch.cuda.device_count()
+        ran = [job for job, _ in small.jobs]
+        ours = [planned(job, config, counts) for job in jobs if job.rule == "nnunet_train"]
+        theirs = [planned(job, small.config, small.counts) for job in ran if job.rule == "nnunet_train"]
+        batches = batch_sizes(config["nnunet"], ran, folder, [*ours, *theirs])
+    trained = trainings(config)
+    measured = paces(trained, config["image_size"], threads, cores)
+    estimates = estimate(Study(config, counts, jobs, trained, measured, batches, prepare_s), small)
     seconds, memory = [one.seconds for one in estimates], [one.memory_gb for one in estimates]
     return summary(jobs, estimates, gpus, simulate(jobs, seconds, memory, cores, gpus))
 
@@ -70,7 +81,7 @@ def summary(jobs: Sequence[Job], estimates: Sequence[Estimate], gpus: int, sched
         return {
             "jobs": len(chosen),
             "hours": sum(one.seconds for _, one in chosen) / 3600,
-            "gpu_hours": sum(one.seconds for job, one in chosen if job.gpu and gpus) / 3600,
+            "gpu_hours": sum(one.seconds * job.gpus for job, one in chosen) / 3600 if gpus else 0.0,
             "memory_gb": max(one.memory_gb for _, one in chosen),
             "disk_gb": sum(one.disk_gb for _, one in chosen),
         }
@@ -99,8 +110,18 @@ def table(found: dict[str, Any], cores: int, gpus: int) -> str:
     )
 
 
+def _end(number: int, _: FrameType | None) -> None:
+    """End at once with all that was started, and leave nothing behind."""
+    signal.signal(number, signal.SIG_IGN)
+    for process in active_children():
+        process.kill()
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Parse the command line, forecast and print."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     parser = argparse.ArgumentParser(prog="python -m enrich.forecast", description="Forecast what a study will take.")
     parser.add_argument("config", type=Path)
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="that snakemake will be given; default: all")

@@ -4,7 +4,9 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -13,12 +15,12 @@ from enrich.config import Config
 from enrich.correction import Correction
 from enrich.datasets import scans as read_scans
 from enrich.phantom import LAYOUTS, parse
-from enrich.prepare import choose, select, write
+from enrich.prepare import choose, prepare, select, write
 from enrich.scan import Scan
 from enrich.splits import Design, split_scans
 
-Patients = Sequence[tuple[str, str]]
-"""The patient and the modality of every scan."""
+Patients = Sequence[tuple[str, str, str]]
+"""The patient, the modality and the label, or nothing, of every scan."""
 
 FEW = 4  # patients with the same modalities: two train, one of whom is watched, and two test
 LAYOUT_OF_CT = {"ct": "ct_patients", "t1": "mr_patients", "t2": "mr_patients"}
@@ -26,10 +28,21 @@ LAYOUT_OF_CT = {"ct": "ct_patients", "t1": "mr_patients", "t2": "mr_patients"}
 
 @dataclass(frozen=True)
 class Counts:
-    """Scans by modality: all, those that train a GAN, those that train a segmenter, and those that test."""
+    """Scans by modality.
+
+    Attributes:
+        scans: all.
+        slices: those that are cut into slices.
+        gan: those that train a GAN which reads no labels.
+        labelled: those that train a GAN which does.
+        training: those that train a segmenter.
+        testing: those that test.
+    """
 
     scans: Counter[str]
+    slices: Counter[str]
     gan: Counter[str]
+    labelled: Counter[str]
     training: Counter[str]
     testing: Counter[str]
 
@@ -48,10 +61,16 @@ def patients_of(config: Config, scans: Sequence[Scan]) -> Patients:
     """Return the patients of a study, of a phantom those that will be written."""
     data = config["data"]
     if data["phantom"] is None:
-        return [(scan.patient, scan.modality) for scan in scans]
+        known = ("", "known")
+        return [(scan.patient, scan.modality, known[is_labelled(scan)]) for scan in scans]
     settings = asdict(parse(data["reader"], data["phantom"]))
     keys = {name: LAYOUT_OF_CT[name] if data["reader"] == "chaos" else "patients" for name in config["modalities"]}
-    return [(f"{key}{number}", name) for name, key in keys.items() for number in range(settings[key])]
+    return [(f"{key}{number}", name, "drawn") for name, key in keys.items() for number in range(settings[key])]
+
+
+def is_labelled(scan: Scan) -> bool:
+    """Return whether a scan has a label: whether its reader is to read one. CHAOS's all have one, or cannot train."""
+    return None not in cast("partial[object]", scan.voxels).args
 
 
 def count(config: Config, patients: Patients) -> Counts:
@@ -61,24 +80,33 @@ def count(config: Config, patients: Patients) -> Counts:
         InputError: what dividing the patients raises.
     """
     keys = ("split", "outer_folds", "crossfit", "gan_patients")
-    table = pd.DataFrame(patients, columns=["patient", "modality"]).assign(label="some")
+    table = pd.DataFrame(patients, columns=["patient", "modality", "label"])
     splits = split_scans(table, Design(**{key: config[key] for key in keys}))
     gan = splits.translated_from
     if splits.folds:
         gan = [patient for patients_of_fold in splits.folds[1:] for patient in patients_of_fold]
 
-    def by_modality(names: Sequence[str]) -> Counter[str]:
-        return Counter(table.loc[table["patient"].isin(names), "modality"])
+    labelled = table[table["label"] != ""]
 
-    training = [*splits.train, *splits.watch]
-    return Counts(Counter(table["modality"]), by_modality(gan), by_modality(training), by_modality(splits.test))
+    def by_modality(scans: pd.DataFrame, *groups: Sequence[str]) -> Counter[str]:
+        return Counter(scans.loc[scans["patient"].isin([name for names in groups for name in names]), "modality"])
+
+    return Counts(
+        scans=Counter(table["modality"]),
+        slices=by_modality(table, splits.translated_from, splits.unlabelled, splits.watch),
+        gan=by_modality(table, gan, splits.unlabelled),
+        labelled=by_modality(labelled, gan),
+        training=by_modality(labelled, splits.train, splits.watch),
+        testing=by_modality(labelled, splits.test),
+    )
 
 
 def few(config: Config, scans: Sequence[Scan], folder: Path, workers: int) -> tuple[Config, float]:
-    """Return the data of a study's miniature, and the seconds that preparing one of its scans took.
+    """Return the data of a study's miniature, and the seconds that one core takes to prepare a scan of the study.
 
     A phantom of few patients is left to the miniature's workflow, and no time is known. Of real scans those of a few
-    patients are prepared in `folder`, from where the miniature reads them as a table.
+    labelled patients are prepared in `folder`, from where the miniature reads them as a table, with the structures that
+    all its modalities have. Timed is one scan of each modality, in this process; a filter may use more cores than one.
 
     Raises:
         InputError: whatever reading a scan raises.
@@ -87,19 +115,22 @@ def few(config: Config, scans: Sequence[Scan], folder: Path, workers: int) -> tu
     if data["phantom"] is not None:
         fewer = {key: FEW for key in LAYOUTS[data["reader"]].settings().smallest() if key.endswith("patients")}
         return data | {"phantom": data["phantom"] | fewer}, 0.0
-    chosen = _spread(scans)
+    chosen = _spread([scan for scan in scans if is_labelled(scan)])
     shared = [set(scan.structures) for scan in chosen]
     wanted = [name for name in config["structures"] or chosen[0].structures if all(name in own for own in shared)]
     structures = choose(chosen, config["target"], wanted)
-    start = time.perf_counter()
-    write(chosen, structures, folder / "scans.csv", workers, Correction(**config["correction"]))
-    seconds = (time.perf_counter() - start) / len(chosen)
+    correction = Correction(**config["correction"])
+    write(chosen, structures, folder / "scans.csv", workers, correction)
+    timed, one_of_each = folder / "timed", list({scan.modality: scan for scan in chosen}.values())
+    timed.mkdir()
+    wall_s, core_s = time.perf_counter(), time.process_time()
+    prepare(one_of_each, structures, timed, 1, correction)
+    seconds = max(time.perf_counter() - wall_s, time.process_time() - core_s) / len(one_of_each)
     table = pd.read_csv(folder / "scans.csv", dtype=str, keep_default_na=False)
     table[["case", "modality", "image", "label", "patient"]].to_csv(folder / "table.csv", index=False)
     known = {name: list(values) for name, values in structures.of[chosen[0].modality].items()}
-    return {"reader": "table", "release": None, "folder": str(folder / "table.csv"), "structures": known} | {
-        "phantom": None
-    }, seconds
+    of_table = {"reader": "table", "release": None, "folder": str(folder / "table.csv"), "structures": known}
+    return data | of_table, seconds
 
 
 def _spread(scans: Sequence[Scan]) -> list[Scan]:

@@ -1,5 +1,6 @@
 """The jobs of a study, as Snakemake resolves them."""
 
+import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager, redirect_stderr
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snakemake.api import SnakemakeApi
-from snakemake.exceptions import WorkflowError
+from snakemake.exceptions import RuleException, WorkflowError
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
@@ -24,7 +25,7 @@ class Job:
         rule: its name.
         wildcards: their values, by name.
         threads: that it takes, at most the cores there are.
-        gpu: whether it takes one.
+        gpus: that it takes.
         needs: places, in the list of all jobs, of those whose files it reads; all before its own.
         outputs: its files, relative to the project.
         benchmark: where Snakemake notes its time and memory; None for a job that runs nothing.
@@ -34,7 +35,7 @@ class Job:
     rule: str
     wildcards: Mapping[str, str]
     threads: int
-    gpu: bool
+    gpus: int
     needs: tuple[int, ...]
     outputs: tuple[Path, ...]
     benchmark: Path | None
@@ -69,7 +70,7 @@ def resolve(config: Path, project: Path, cores: int) -> list[Job]:
                     rule=job.rule.name,
                     wildcards=dict(job.wildcards_dict),
                     threads=min(job.threads, cores),
-                    gpu=bool(job.resources.get("gpu", 0)),
+                    gpus=int(job.resources.get("gpu", 0)),
                     needs=tuple(places[other] for other in study.dag.dependencies[job]),
                     outputs=tuple(Path(path) for path in job.output),
                     benchmark=Path(job.benchmark) if job.benchmark else None,
@@ -77,8 +78,10 @@ def resolve(config: Path, project: Path, cores: int) -> list[Job]:
                 )
                 for job in found
             ]
-    except WorkflowError as error:
+    except (WorkflowError, RuleException) as error:
         raise InputError("config", str(error), "one that the workflow takes") from error
+    finally:
+        gc.enable()  # the workflow resolves its jobs without
 
 
 @contextmanager

@@ -3,10 +3,13 @@
 import copy
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import chdir, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,14 +17,18 @@ import pandas as pd
 import torch
 import yaml
 
+from enrich import index
 from enrich.config import PRECOMPUTED, Config, facts, method_of
-from enrich.forecast.cohort import Patients
+from enrich.forecast.cohort import Counts, Patients, count
 from enrich.forecast.jobs import Job, resolve
+from enrich.last_words import last_words
 from gan.errors import InputError
 
 RUN = "miniature"
 ITERATIONS = 10
-IMPORT = re.compile(r"^import time: +(\d+) \|", re.MULTILINE)
+IMPORT = re.compile(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", re.MULTILINE)
+KINDS = ("translates", "segments", "pretrained")
+ENDING_S = 10  # for the miniature's programs to end, once they are told to
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Measured:
 
     Attributes:
         seconds: from start to end.
-        start_s: of these, the interpreter's and its imports'.
+        start_s: of these, the imports of the program and of the processes that it starts.
         training_s: of these, rounds or epochs of a training.
         memory_gb: the most that it held, 10⁹ bytes; NaN where it was too short to be seen.
         disk_gb: what it left.
@@ -59,6 +66,11 @@ class Miniature:
     depth: Mapping[str, float]
     jobs: list[tuple[Job, Measured]]
 
+    @cached_property
+    def counts(self) -> Counts:
+        """Its scans."""
+        return count(self.config, self.patients)
+
 
 def config_of(study: Config, data: Config) -> Config:
     """Return the config of a study's miniature on other `data`."""
@@ -66,6 +78,10 @@ def config_of(study: Config, data: Config) -> Config:
     small |= {"run": RUN, "data": data, "seeds": study["seeds"][:1], "report_megabytes": 1}
     small |= {"outer_folds": 0, "crossfit": 0, "gan_patients": "all", "label_fractions": [], "synthetic_fractions": []}
     watch = study["split"]["watch"] if isinstance(study["split"], dict) else 1
+    if data["structures"] is not None:
+        small["structures"] = None  # all that the table has
+    if (weights := study["distance_features"]["weights"]) is not None:
+        small["distance_features"]["weights"] = str(Path(weights).absolute())
     small["split"] = {"train": 0.5, "watch": min(1, watch), "seed": 0}
     small["controls"] = ["single"]
     small["statistics"] |= {"methods": None, "reference": "single"}
@@ -76,7 +92,7 @@ def config_of(study: Config, data: Config) -> Config:
     nnunet = small["nnunet"]
     iterations, validation = nnunet["iterations"] or 250, nnunet["validation_iterations"] or 50
     used = min(iterations, ITERATIONS)
-    nnunet |= {"folds": ["all"], "epochs": 2, "iterations": used}
+    nnunet |= {"folds": ["all"], "epochs": 2, "iterations": used, "devices": 1}
     nnunet["validation_iterations"] = max(1, round(validation * used / iterations))
     small["methods"], small["compositions"] = _representatives(study)
     for name, entry in small["methods"].items():
@@ -104,12 +120,9 @@ def _representatives(study: Config) -> tuple[Config, Config]:
     return methods, {name: study["compositions"][name] for name in uses.values()}
 
 
-KINDS = ("translates", "segments", "pretrained")
-
-
 def _shorten(entry: Config, study: Config, about: Config) -> None:
-    """Let a training last a few rounds of few slices."""
-    for key in ("epochs", "patience", "patient_fraction"):
+    """Let a training last a few rounds of few slices, on one device."""
+    for key in ("epochs", "patience", "patient_fraction", "devices"):
         entry.pop(key, None)
     count = 2 if about["scope"] == "2" else len(study["modalities"])
     entry |= {"rounds": 2, "batch_size": count if about.get("balanced") else 2}
@@ -128,14 +141,40 @@ def run(small: Config, folder: Path, project: Path, cores: int) -> Miniature:
     jobs = resolve(config, folder, cores)
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "all", "--configfile", str(config)]
     environment = os.environ | {"PYTHONPROFILEIMPORTTIME": "1", "PYTHONPATH": str(folder)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)  # noqa: S603
-    if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line and not line.startswith("import time:")]
-        raise InputError("calibration", said[-1] if said else "a failure", "a miniature of the study that runs")
-    scans = pd.read_csv(folder / f"results/{RUN}/scans.csv", dtype={"patient": str, "case": str})
-    patients = [(str(row.patient), str(row.modality)) for row in scans.itertuples()]
+    failed, said = _ran(command, folder, environment)
+    if failed:
+        with chdir(folder):
+            words = last_words(map(str, Path(".snakemake/log").glob("*.log")))
+        others = [line for line in said.splitlines() if line and not line.startswith("import time:")]
+        why = (words or others[-1:] or ["a failure"])[0]
+        raise InputError("calibration", why, "a miniature of the study that runs")
+    scans = index.read(folder / f"results/{RUN}/scans.csv", index.SCANS)
+    patients = [(str(row.patient), str(row.modality), str(row.label)) for row in scans.itertuples()]
     depth = {str(name): float(rows["z"].mean()) for name, rows in scans.groupby("modality")}
     return Miniature(small, patients, depth, list(_measured(jobs, folder)))
+
+
+def _ran(command: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command in `folder` and return its exit code and errors; interrupted, it ends with all that it started."""
+    process = subprocess.Popen(  # noqa: S603
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        _, said = process.communicate()
+        return process.returncode, said
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(ENDING_S)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 def _measured(jobs: list[Job], folder: Path) -> Iterator[tuple[Job, Measured]]:
@@ -145,11 +184,22 @@ def _measured(jobs: list[Job], folder: Path) -> Iterator[tuple[Job, Measured]]:
         if job.benchmark is None or job.log is None:
             continue
         row = pd.read_csv(folder / job.benchmark, sep="\t", na_values=["NA", "-"]).iloc[0]
-        imports = sum(map(int, IMPORT.findall((folder / job.log).read_text(errors="replace")))) / 1e6
+        imports = imports_s((folder / job.log).read_text(errors="replace"))
         seconds = float(row["s"])
         epochs = _epochs(folder / job.outputs[0]) if job.rule == "nnunet_train" else 0.0
         memory = float(row["max_rss"]) * 2**20 / 1e9
         yield job, Measured(seconds, min(imports, seconds - epochs), epochs, memory, sizes[place] / 1e9)
+
+
+def imports_s(log: str) -> float:
+    """Return the seconds of a program's imports, and of the same by the processes that it starts, all at once.
+
+    Of a module that several processes imported the first two times count: the program's, and that of one of the others.
+    """
+    times: dict[str, list[int]] = {}
+    for seconds, module in IMPORT.findall(log):
+        times.setdefault(module, []).append(int(seconds))
+    return sum(sum(own[:2]) for own in times.values()) / 1e6
 
 
 def _epochs(checkpoint: Path) -> float:

@@ -1,16 +1,17 @@
 """How long a method's round takes, and what its training holds: a few real rounds on random images."""
 
 import math
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
+from gan.lease import lease
 from gan.methods import METHODS
 from gan.noise import random_batch
 from gan.settings import Settings
@@ -43,8 +44,9 @@ def measure(
 ) -> Pace:
     """Play rounds of method `name` for `least_s`, at least one cycle of its players; for a process of its own.
 
-    The first cycle counts only where it took all the time.
+    The first cycle counts only where it took all the time. A GPU is leased, as by every training.
     """
+    lease()
     torch.set_num_threads(threads)
     method = METHODS[name](modalities, image_size, settings)
     trainer = Trainer(method, settings, ROUNDS)
@@ -64,22 +66,26 @@ def measure(
     size = len(batch.source) * (image_size if method.dimensions == 3 else 1)
     translate = partial(trainer.translate, batch.image, batch.source, batch.target)
     image_s = _seconds(translate, least_s) / size if method.translates else 0.0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    return Pace(round_s, image_s, peak, _bytes(trainer.state()) / 1e9)
+    return Pace(round_s, image_s, _peak_gb(), _bytes(trainer.state()) / 1e9)
 
 
 def _seconds(play: Callable[[], object], least_s: float) -> float:
     """Return the mean seconds of a call, without the first if there is time for more."""
     times: list[float] = []
-    for number in count():
+    for _ in range(21):
         start = time.perf_counter()
         play()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
-        if sum(times) > least_s or number == 20:
-            return sum(times[1:]) / len(times[1:]) if times[1:] else times[0]
-    raise AssertionError
+        if sum(times) > least_s:
+            break
+    return fmean(times[1:] or times)
+
+
+def _peak_gb() -> float:
+    """Return the most memory that this process held, 10⁹ bytes; `getrusage` would begin at what its parent held."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
 
 
 def _bytes(value: object) -> int:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import torch
 
 from enrich.config import PRECOMPUTED, Config, facts, method_of
 from enrich.entries import settings_of, settings_of_network
-from enrich.forecast.cohort import Counts
 from enrich.forecast.rounds import Pace, measure
 from gan.batch import Draw
 from gan.methods import METHODS
@@ -28,14 +27,19 @@ class Training:
     settings: Settings
     modalities: Mapping[str, tuple[str, ...]]  # of every training
 
-    def rounds(self, training: str, counts: Counts, depth: Mapping[str, float]) -> int:
-        """Return the rounds of one training; a volume of csgan's counts as one image."""
-        names = self.modalities.get(training, next(iter(self.modalities.values())))
+    def rounds(self, scans: Mapping[str, int], depth: Mapping[str, float]) -> int:
+        """Return the rounds of one training on so many scans of each modality; a volume of csgan's is one image."""
         flat = getattr(self.settings, "dimensions", 2) == 2
-        sizes = [counts.gan[name] * (depth[name] if flat else 1) for name in names]
+        sizes = [number * (depth[name] if flat else 1) for name, number in scans.items()]
         share, draw = self.settings.patient_fraction, METHODS[self.method].draw
-        total = {Draw.ANY: sum(sizes), Draw.BALANCED: max(sizes) * len(names)}.get(draw, min(sizes))
+        total = {Draw.ANY: sum(sizes), Draw.BALANCED: max(sizes) * len(sizes)}.get(draw, min(sizes))
         return self.settings.total_rounds(max(1, int(share * total) // self.settings.batch_size))
+
+    @property
+    def on_one_device(self) -> Settings:
+        """The settings of what one of its devices does: on a GPU its share of a batch, else all processes' batches."""
+        shares = self.settings.devices if torch.cuda.is_available() else 1
+        return replace(self.settings, devices=1, batch_size=self.settings.batch_size // shares)
 
 
 def trainings(config: Config) -> dict[Key, Training]:
@@ -57,7 +61,7 @@ def paces(planned: Mapping[Key, Training], image_size: int, threads: int, cores:
     with ProcessPoolExecutor(at_once, get_context("spawn"), max_tasks_per_child=1) as pool:
         waiting = {
             key: pool.submit(
-                measure, own.method, own.settings, len(next(iter(own.modalities.values()))), image_size, threads
+                measure, own.method, own.on_one_device, len(next(iter(own.modalities.values()))), image_size, threads
             )
             for key, own in planned.items()
         }

@@ -39,7 +39,7 @@ from gan.errors import InputError
 from gan.scope import Scope
 from gan.sources import sources, training_sources
 
-gc.disable()  # the jobs of a large study are millions of objects that stay: collecting is a quarter of its dry run
+gc.disable()  # until all jobs are known, of a large study millions of objects: a quarter of its dry run
 sources, training_sources = map(cache, (sources, training_sources))
 
 CONFIG_FILE, *OVERLAYS = map(Path, workflow.configfiles)
