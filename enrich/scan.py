@@ -26,6 +26,7 @@ class Scan:
         path: the file or folder that error messages name.
         structures: the label values that make up each structure.
         voxels: reads the image and its label map, which is None for a scan without one.
+        labelled: whether there is a label map.
         window_hu: lower and upper bound of a CT's display window, where the file holds one.
     """
 
@@ -35,6 +36,7 @@ class Scan:
     path: Path
     structures: Structures
     voxels: Callable[[], tuple[Volume, Volume | None]]
+    labelled: bool = True
     window_hu: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:

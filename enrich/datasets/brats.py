@@ -89,7 +89,7 @@ def scans(folder: Path, release: str) -> Iterator[Scan]:
         patient = re.sub(rf"{rules.time}$", "", case.name)
         for name, path in images.items():
             voxels = partial(_read, path, segmentation, list(images.values()), rules)
-            yield Scan(case.name, patient, name, path, rules.structures, voxels)
+            yield Scan(case.name, patient, name, path, rules.structures, voxels, segmentation is not None)
 
 
 def _cases(folder: Path, rules: Release) -> list[Path]:

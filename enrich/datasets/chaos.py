@@ -51,12 +51,19 @@ def scans(folder: Path) -> Iterator[Scan]:
         case, images = f"ct{int(patient.name):02d}", patient / "DICOM_anon"
         files = _ranked(images, "*.dcm")
         window = dicom.window_hu(files[0])
-        yield Scan(case, case, "ct", images, CT_STRUCTURES, partial(_read_ct, patient, files), window)
+        labelled = (patient / "Ground").is_dir()
+        yield Scan(case, case, "ct", images, CT_STRUCTURES, partial(_read_ct, patient, files), labelled, window)
     for patient in _patients(root / "MR"):
         case = f"mr{int(patient.name):02d}"
-        t1, t2 = patient / "T1DUAL", patient / "T2SPIR"
-        yield Scan(case, case, "t1", t1 / "DICOM_anon" / "InPhase", MR_STRUCTURES, partial(_read_t1, t1))
-        yield Scan(case, case, "t2", t2 / "DICOM_anon", MR_STRUCTURES, partial(_read_mr, t2, t2 / "DICOM_anon", "t2"))
+        sequences = {"t1": patient / "T1DUAL", "t2": patient / "T2SPIR"}
+        series = {"t1": sequences["t1"] / "DICOM_anon" / "InPhase", "t2": sequences["t2"] / "DICOM_anon"}
+        voxels = {
+            "t1": partial(_read_t1, sequences["t1"]),
+            "t2": partial(_read_mr, sequences["t2"], series["t2"], "t2"),
+        }
+        for name, sequence in sequences.items():
+            labelled = (sequence / "Ground").is_dir()
+            yield Scan(case, case, name, series[name], MR_STRUCTURES, voxels[name], labelled)
 
 
 def _root(folder: Path) -> Path:

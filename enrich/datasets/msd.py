@@ -41,7 +41,7 @@ def scans(folder: Path) -> Iterator[Scan]:
         case = path.name.removesuffix(".nii.gz")
         for number, (_, modality) in SEQUENCES.items():
             voxels = partial(_read, path, int(number), label)
-            yield Scan(case, case, modality, path, STRUCTURES, voxels)
+            yield Scan(case, case, modality, path, STRUCTURES, voxels, label is not None)
 
 
 def _require_task01(path: Path) -> None:

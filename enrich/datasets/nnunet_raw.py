@@ -41,7 +41,8 @@ def scans(folder: Path) -> Iterator[Scan]:
         if unknown := sorted(images.keys() - set(range(len(modalities)))):
             raise InputError(images[unknown[0]], f"channel {unknown[0]}", f"one of {len(modalities)} channels")
         for number, image in sorted(images.items()):
-            yield Scan(name, name, modalities[number], image, structures, partial(_read, image, label))
+            voxels = partial(_read, image, label)
+            yield Scan(name, name, modalities[number], image, structures, voxels, label is not None)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

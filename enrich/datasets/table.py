@@ -52,7 +52,7 @@ def scans_of(rows: pd.DataFrame, home: Path, structures: Mapping[str, Sequence[i
         image, modality = files["image"], row["modality"]
         voxels = partial(_read, image, files.get("label"))
         window = dicom.window_hu(dicom.files_of(image)[0]) if is_ct(modality) and image.is_dir() else None
-        yield Scan(row["case"], row["patient"], modality, image, known, voxels, window)
+        yield Scan(row["case"], row["patient"], modality, image, known, voxels, "label" in files, window)
 
 
 def read_rows(path: Path, label: bool = True) -> pd.DataFrame:

@@ -4,9 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -62,15 +60,10 @@ def patients_of(config: Config, scans: Sequence[Scan]) -> Patients:
     data = config["data"]
     if data["phantom"] is None:
         known = ("", "known")
-        return [(scan.patient, scan.modality, known[is_labelled(scan)]) for scan in scans]
+        return [(scan.patient, scan.modality, known[scan.labelled]) for scan in scans]
     settings = asdict(parse(data["reader"], data["phantom"]))
     keys = {name: LAYOUT_OF_CT[name] if data["reader"] == "chaos" else "patients" for name in config["modalities"]}
     return [(f"{key}{number}", name, "drawn") for name, key in keys.items() for number in range(settings[key])]
-
-
-def is_labelled(scan: Scan) -> bool:
-    """Return whether a scan has a label: whether its reader is to read one. CHAOS's all have one, or cannot train."""
-    return None not in cast("partial[object]", scan.voxels).args
 
 
 def count(config: Config, patients: Patients) -> Counts:
@@ -115,7 +108,7 @@ def few(config: Config, scans: Sequence[Scan], folder: Path, workers: int) -> tu
     if data["phantom"] is not None:
         fewer = {key: FEW for key in LAYOUTS[data["reader"]].settings().smallest() if key.endswith("patients")}
         return data | {"phantom": data["phantom"] | fewer}, 0.0
-    chosen = _spread([scan for scan in scans if is_labelled(scan)])
+    chosen = _spread([scan for scan in scans if scan.labelled])
     shared = [set(scan.structures) for scan in chosen]
     wanted = [name for name in config["structures"] or chosen[0].structures if all(name in own for own in shared)]
     structures = choose(chosen, config["target"], wanted)

@@ -28,6 +28,7 @@ def make_scan(case, modality, *, direction=None, label=True, shape=(6, 40, 30), 
         path=Path("raw") / case,
         structures={"liver": (2,), "spleen": (1,)},
         voxels=lambda: (Volume(image, **grid), mask),
+        labelled=label,
         window_hu=(-150, 250) if modality == "ct" else None,
     )
 

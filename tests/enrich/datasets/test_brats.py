@@ -166,6 +166,7 @@ def test_cases_may_lack_different_sequences_and_the_segmentation(tmp_path, relea
     found = list(brats.scans(tmp_path, release))
     assert [scan.modality for scan in found] == ["flair", "t1ce", "t2", "flair", "t1", "t1ce", "t2"]
     assert [scan.read()[1] is None for scan in found] == 3 * [False] + 4 * [True]
+    assert [scan.labelled for scan in found] == 3 * [True] + 4 * [False]
 
 
 def test_a_case_without_any_sequence_is_refused(tmp_path):

@@ -106,6 +106,7 @@ def test_without_ground_there_is_no_label_map(chaos_folder):
     for key in (("ct01", "ct"), ("mr01", "t1"), ("mr01", "t2")):
         image, label = scans[key].read()
         assert label is None
+        assert not scans[key].labelled
         assert image.array.std() > 0
 
 

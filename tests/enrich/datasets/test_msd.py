@@ -49,6 +49,7 @@ def test_every_sequence_of_every_case(folder):
         counts = {name: int(np.isin(label.array, values).sum()) for name, values in scan.structures.items()}
         assert counts == {"whole_tumour": 45, "tumour_core": 30, "enhancing_tumour": 15}
     assert found[-1].read()[1] is None
+    assert [scan.labelled for scan in found] == [scan.read()[1] is not None for scan in found]
 
 
 @pytest.mark.parametrize(

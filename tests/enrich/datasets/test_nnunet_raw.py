@@ -49,6 +49,7 @@ def test_every_channel_that_is_there(folder):
     assert np.array_equal(label.array, LABEL)
     assert image.spacing_mm == (1.0, 1.0, 2.0)
     assert found[-1].read()[1] is None
+    assert [scan.labelled for scan in found] == [scan.read()[1] is not None for scan in found]
 
 
 def test_regions_are_structures_of_several_values(folder):

@@ -39,6 +39,7 @@ def test_every_row_is_a_scan(listed):
     ]
     assert found[0].structures == {"tumour": (4, 5, 6, 7), "rest": (1, 2, 3)}
     assert [scan.read()[1] is None for scan in found] == [False, True, True]
+    assert [scan.labelled for scan in found] == [True, False, False]
     assert [scan.case for scan in table.scans(listed.parent, STRUCTURES)] == ["one", "one", "two"]
 
 
