@@ -4,9 +4,8 @@ They hold the same weights and draw the same numbers. Each has its own part of a
 and what is drawn for each of them, is that of the whole batch.
 """
 
-import ctypes
 import logging
-import signal
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,8 +14,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from gan.orphans import end_with_parent
+
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+FIRST = "NNENRICH_FIRST_PROCESS"  # tells the others its number
 
 
 @cache
@@ -34,8 +37,9 @@ def launch(devices: int, precision: str = "32-true") -> "Fabric":
     if devices > 1:
         threads = torch.get_num_threads()
         if environment.local_rank() > 0:
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends when the first does
+            end_with_parent(int(os.environ[FIRST]))
             logging.disable(logging.INFO)
+        os.environ[FIRST] = str(os.getpid())
         fabric.launch()
         torch.set_num_threads(max(1, threads // devices))
     return fabric
