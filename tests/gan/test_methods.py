@@ -16,7 +16,7 @@ from gan.scope import Scope
 from gan.trainer import Trainer
 from tests.gan.tiny import batch_for, build
 
-BF16 = 0.01  # measured: 0.0028, TarGAN's reconstruction; 0.0005 of the other terms but that on r, 0.0018
+BF16 = 0.005  # measured: 0.0028, TarGAN's reconstruction; 0.0005 of the other terms but that on r, 0.0018
 
 everyone = pytest.mark.parametrize("name", METHODS)
 translators = pytest.mark.parametrize("name", [name for name, kind in METHODS.items() if kind.translates])
@@ -112,7 +112,10 @@ def missed_by(method: Method, batch: Batch) -> float:
 
 @everyone
 def test_overfits_one_tiny_batch(name):
-    """The error falls to under a third within 90 rounds, with the game of critics and generator switched off."""
+    """The error falls to under a third within 60 rounds, with the game of critics and generator switched off.
+
+    TarGAN's alone is not there yet: it falls in waves, to 0.57 of what it was after 60, 0.31 after 70 and 0.18 after 90.
+    """
     game = ("adversarial", "critic", "modality")
     weights = {term: 0.0 for term in METHODS[name].paper.weights if term.startswith(game)}
     method = build(name, learning_rate=5e-3, weights=weights)
@@ -120,7 +123,7 @@ def test_overfits_one_tiny_batch(name):
     trainer = Trainer(method, method.settings, rounds=10_000)
     trainer.players = [replace(player, every=1) for player in trainer.players]
     before, missed = error_of(method, batch), missed_by(method, batch)
-    for _ in range(90):
+    for _ in range(90 if name == "targan" else 60):
         trainer.step(batch)
     assert error_of(method, batch) < before / 3
     assert missed_by(method, batch) <= missed / 3
