@@ -114,7 +114,7 @@ def missed_by(method: Method, batch: Batch) -> float:
 def test_overfits_one_tiny_batch(name):
     """The error falls to under a third within 60 rounds, with the game of critics and generator switched off.
 
-    TarGAN's alone is not there yet: it falls in waves, to 0.57 of what it was after 60, 0.31 after 70 and 0.18 after 90.
+    TarGAN's alone is not there yet: it falls in waves, to 0.57 of what it was in 60, 0.31 in 70 and 0.18 in 90 rounds.
     """
     game = ("adversarial", "critic", "modality")
     weights = {term: 0.0 for term in METHODS[name].paper.weights if term.startswith(game)}
