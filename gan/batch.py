@@ -56,7 +56,7 @@ class Batch:
         return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> "Batch":
-        """Return the batch in memory from which a GPU copies while it computes; what is on a GPU stays there."""
+        """Return the batch in memory from which a GPU copies without being waited for; what is on a GPU stays there."""
         return self.map(lambda tensor: tensor if tensor.is_cuda else tensor.pin_memory())
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
@@ -65,9 +65,19 @@ class Batch:
         return Batch(**{name: change(value) for name, value in given.items() if value is not None})
 
     def part(self, number: int, parts: int, kinds: int = 1) -> "Batch":
-        """Return one of `parts` equal parts, made of equal parts of each of the batch's `kinds` stretches."""
+        """Return part `number`, from 0 on, of `parts` of as many slices each.
+
+        Where the batch has `kinds` modalities, as many slices of each in order, so has every part.
+
+        Raises:
+            InputError: a batch that cannot be shared so.
+        """
+        if parts == 1:
+            return self
+        if len(self.source) % (parts * kinds):
+            raise InputError("batch_size", len(self.source), f"a multiple of {parts * kinds}, for {parts} processes")
         rows = torch.arange(len(self.source)).view(kinds, parts, -1)[:, number].flatten()
-        return self.map(lambda tensor: tensor[rows]) if parts > 1 else self
+        return self.map(lambda tensor: tensor[rows])
 
 
 class Slices:
@@ -151,12 +161,14 @@ class Slices:
         self._orders: dict[tuple[int, ...], Rows] = {}
 
     def reside(self, device: torch.device) -> None:
-        """Move the cache to a GPU, where batches are then cut and flipped, if it takes less than half of what is free.
+        """Move the cache to a GPU, where batches are then cut and flipped, if it takes under a quarter of what is free.
 
-        What trains needs the rest. For a CPU it stays on disk, of which the system keeps in memory what it can.
+        The networks are there already; the optimizers' moments and the features of a round, by far the most that a
+        training holds, are not, and how much these take is unknown. For a CPU the cache stays on disk, of which the
+        system keeps in memory what it can.
         """
         arrays = (self._images, self._targets, self._body)
-        if device.type == "cuda" and sum(array.nbytes for array in arrays) < torch.cuda.mem_get_info(device)[0] / 2:
+        if device.type == "cuda" and sum(array.nbytes for array in arrays) < torch.cuda.mem_get_info(device)[0] / 4:
             self._images, self._targets, self._body = (array.to(device) for array in arrays)
 
     def has_target(self) -> bool:

@@ -10,8 +10,8 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from gan.batch import Batch, Draw
 from gan.method import Method
+from gan.noise import random_batch
 from gan.settings import Settings
 
 VALUE = torch.ops.aten._local_scalar_dense.default
@@ -42,7 +42,7 @@ def cost(kind: type[Method], modalities: int, image_size: int, settings: Setting
     """
     with FakeTensorMode(), Counter() as counter:
         method = kind(modalities, image_size, settings)
-        batch = _batch(method, image_size)
+        batch = random_batch(method, image_size)
         fakes = method.fakes(batch)
         total = counter.take()
         for player in method.players():
@@ -91,13 +91,3 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if formula := flop_registry.get(function.overloadpacket):
             self._count += formula(*args, **kwargs or {}, out_val=result) / 2
         return result
-
-
-def _batch(method: Method, image_size: int) -> Batch:
-    size, channels = method.settings.batch_size, 1
-    if method.draw is Draw.STACKED:
-        channels = method.modalities
-    shape = (image_size,) * method.dimensions
-    image, mask = torch.zeros(size, channels, *shape), torch.ones(size, 1, *shape)
-    kind = torch.zeros(size, dtype=torch.int64)
-    return Batch(image, mask, mask, kind, kind, image if method.draw is Draw.ALIGNED else None)

@@ -16,7 +16,9 @@ def mean(values: Tensor) -> Tensor:
 
     A process returns its own share, so that the mean over the processes is that mean, however many values each has.
     """
-    number = summed(torch.tensor(float(values.numel()), device=values.device))
+    if processes.count() == 1:
+        return values.sum() / max(values.numel(), 1)
+    number = summed(torch.full((), float(values.numel()), device=values.device))
     return values.sum() * processes.count() / number.clamp(min=1)
 
 

@@ -75,9 +75,10 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def fakes(self, batch: Batch) -> dict[str, Tensor]:
-        """Return what the players of a round share: computed once, with its graph, before the first of them steps.
+        """Return what the players of a round share: computed once, before the first of them steps.
 
-        Computed again, without a graph, before a player that asks for it (`Player.anew`).
+        With its graph only where a player steps through it (not `Player.detached`); computed again, without one, before
+        a player that asks for it (`Player.anew`).
         """
 
     def translate(self, model: nn.Module, image: Tensor, source: Tensor, target: Tensor) -> Tensor:  # noqa: ARG002

@@ -28,6 +28,7 @@ class Plain:
         self.averaged = copy.deepcopy(method.model)
         self.rounds = rounds
         self.round = 0
+        self.begun = False  # the average: it begins as the model after the first round here
 
     def step(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
         """Play a round on `batch`, as `Trainer.step` does."""
@@ -59,7 +60,8 @@ class Plain:
                     parameter.data.clamp_(-player.clamp, player.clamp)
             played[player.name] = {name: term.detach() for name, term in terms.items()}
             moved |= not player.detached
-        decay = self.settings.ema_decay if self.round > 1 else 0.0
+        decay = self.settings.ema_decay if self.begun else 0.0
+        self.begun = True
         for average, parameter in zip(self.averaged.parameters(), self.method.model.parameters(), strict=True):
             average.data.lerp_(parameter.data, 1 - decay)
         return played

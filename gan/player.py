@@ -1,6 +1,7 @@
 """A player of the game that training is: all that the trainer knows of a method."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -49,3 +50,8 @@ class Player:
         """Return the weight of a term at this progress."""
         factor = self.ramps[term](progress) if term in self.ramps else 1.0
         return self.weights[term] * factor
+
+
+def cycle(players: Iterable[Player]) -> int:
+    """Return the number of rounds after which the same players step again; every one that does not rest has stepped."""
+    return math.lcm(*(player.every for player in players))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from gan.processes import gathered, own
+from gan.processes import gathered, own_rows
 
 
 class Pool(nn.Module):
@@ -39,4 +39,4 @@ class Pool(nn.Module):
                 image = self.images[place].clone()
                 self.images[place] = fake
             shown.append(image)
-        return own(torch.stack(shown))
+        return own_rows(torch.stack(shown))

@@ -67,7 +67,7 @@ def gathered(rows: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def own(rows: Tensor) -> Tensor:
+def own_rows(rows: Tensor) -> Tensor:
     """Return this process's own of the rows that `gathered` returned."""
     return rows.chunk(count())[dist.get_rank()] if count() > 1 else rows
 

@@ -1,5 +1,6 @@
 """The settings of a method: published values by default, what the public code does by preset, the user's on top."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -40,6 +41,21 @@ class Settings:
 
 
 S = TypeVar("S", bound=Settings)
+
+
+def from_json(text: str) -> dict[str, Any]:
+    """Return the config entry that the option --settings of a program gives.
+
+    Raises:
+        InputError: no JSON, or not an object.
+    """
+    try:
+        entry = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError("--settings", text, f"JSON ({error})") from error
+    if not isinstance(entry, dict):
+        raise InputError("--settings", text, "a JSON object")
+    return entry
 
 
 def resolve(paper: S, official: Mapping[str, Any], entry: Mapping[str, Any], where: str) -> S:

@@ -6,7 +6,6 @@ value) and `samples/round_*.png` as training goes, `checkpoint.pt` now and then,
 """
 
 import argparse
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from gan.files import sha256
 from gan.lease import lease
 from gan.methods import METHODS
 from gan.samples import save_grid
-from gan.settings import Settings, resolve
+from gan.settings import Settings, from_json, resolve
 from gan.sources import ROOT, training_sources
 from gan.trained import load_model
 from gan.trainer import Trainer
@@ -124,9 +123,9 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
     with (output / "log.csv" if writes else Path(os.devnull)).open("w") as stream:
         stream.write(log)
         due = range(trainer.round, trainer.rounds)
-        drawn = batches(data, due, settings.batch_size, config["seed"], method.draw, trainer.device)
+        feed = batches(data, due, settings.batch_size, config["seed"], method.draw, trainer.device)
         hidden = None if writes else True  # None: where nobody looks
-        for batch in tqdm(drawn, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=hidden):
+        for batch in tqdm(feed, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=hidden):
             if settings.patience and trainer.stale >= settings.patience:
                 break
             with stopwatch.inside():
@@ -196,12 +195,7 @@ def main() -> None:
 
     if arguments.method not in METHODS:
         raise InputError("--method", arguments.method, " or ".join(METHODS))
-    try:
-        entry = json.loads(arguments.settings)
-    except json.JSONDecodeError as error:
-        raise InputError("--settings", arguments.settings, f"JSON ({error})") from error
-    if not isinstance(entry, dict):
-        raise InputError("--settings", arguments.settings, "a JSON object")
+    entry = from_json(arguments.settings)
     if arguments.seed < 0:
         raise InputError("--seed", arguments.seed, "at least 0")
     method = METHODS[arguments.method]

@@ -88,7 +88,7 @@ class Trainer:
                     for parameter in player.network.parameters():
                         parameter.clamp_(-player.clamp, player.clamp)
             played[player.name] = dict(zip(terms, values, strict=True))
-        for name, terms in played.items():  # only here does a GPU have to be waited for
+        for name, terms in played.items():
             if not torch.stack(list(terms.values())).isfinite().all():
                 found = ", ".join(f"{term} {value.item():g}" for term, value in terms.items())
                 raise InputError(f"round {self.round}, {name}", found, "finite losses")
@@ -101,17 +101,15 @@ class Trainer:
 
     def translate(self, image: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Translate as `Method.translate` with the averaged model; tensors on any device, the result on the CPU."""
-        device = self.device
+        image, source, target = (tensor.to(self.device) for tensor in (image, source, target))
         with torch.inference_mode(), self.fabric.autocast():
-            return self.method.translate(
-                self.averaged.module, image.to(device), source.to(device), target.to(device)
-            ).cpu()
+            return self.method.translate(self.averaged.module, image, source, target).cpu()
 
     def segment(self, image: Tensor, source: Tensor) -> Tensor:
         """Segment as `Method.segment` with the averaged model; tensors on any device, the result on the CPU."""
-        device = self.device
+        image, source = image.to(self.device), source.to(self.device)
         with torch.inference_mode(), self.fabric.autocast():
-            return self.method.segment(self.averaged.module, image.to(device), source.to(device)).cpu()
+            return self.method.segment(self.averaged.module, image, source).cpu()
 
     def watch(self, batches: Iterable[Batch]) -> float:
         """Return the model's loss on the watched patients; remember the model that has the least.

@@ -14,7 +14,7 @@ from enrich.entries import settings_of
 from enrich.rows import NNUNET, Row, data_set, index_of, title_of
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
 from enrich.tables.study import Study, parser
-from gan import checkpoint
+from gan import checkpoint, stopwatch
 from gan.cost import cost
 from gan.errors import InputError, run
 from gan.methods import METHODS
@@ -26,8 +26,8 @@ MIB_IN_GB = 2**20 / 1e9
 def measure(files: Iterable[Path]) -> dict[str, float]:
     """Add up benchmark files: jobs; hours, of all of them; memory_gb, the peak of any. NaN where nothing is known.
 
-    A job that was stopped and resumed counts from its last start on; a job so short that its memory was not sampled has
-    none.
+    The seconds that a job waited for a GPU, as its log says, are not among them. A job that was stopped and resumed
+    counts from its last start on; a job so short that its memory was not sampled has none.
     """
     tables = [_read_benchmark(path) for path in files]
     if not tables:
@@ -42,9 +42,12 @@ def measure(files: Iterable[Path]) -> dict[str, float]:
 
 def _read_benchmark(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, sep="\t", na_values=["NA", "-"])[["s", "max_rss"]]
+        found = pd.read_csv(path, sep="\t", na_values=["NA", "-"])[["s", "max_rss"]]
     except (ValueError, KeyError) as error:
         raise InputError(path, "an unreadable file", "a benchmark of Snakemake's with s and max_rss") from error
+    run, _, name = path.as_posix().rpartition("/benchmarks/")
+    waited = stopwatch.said(Path(run, "logs", name).with_suffix(".log"), stopwatch.WAITING)
+    return found.assign(s=found["s"] - waited)
 
 
 def of_methods(study: Study, results: Path) -> pd.DataFrame:
@@ -147,7 +150,7 @@ def layout(study: Study, methods: pd.DataFrame, rows: pd.DataFrame) -> list[Tabl
                     " python -m gan.methods does. Jobs are one for each pair or direction that a method needs, each"
                     " fold, and each network that it starts from. Hours add up all jobs, memory is the peak of any"
                     " training: main memory from Snakemake's benchmark files, that of a GPU as its models recorded it."
-                    " A job that was resumed counts from its last start on.",
+                    " Waiting for a GPU is left out. A job that was resumed counts from its last start on.",
                 ),
             )
         )

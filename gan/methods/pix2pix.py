@@ -106,24 +106,25 @@ class Pix2Pix(Method):
         """Return the batch in its wanted modalities."""
         return {"image": self.translate(self.generator, batch.image, batch.source, batch.target)}
 
-    def judged(self, image: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the critic's score of each slice, (B,), and its logits, of `image` as a translation of the batch."""
-        score, logits = self.critic(torch.cat([image, batch.image], dim=1))
+    def judged(self, image: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the critic's score of each slice, (B,), and its logits, of `image` as a translation of `source`."""
+        score, logits = self.critic(torch.cat([image, source], dim=1))
         return score.sum(dim=(1, 2, 3)), logits
 
     def critic_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the critic lowers: it scores real pairs high and fake ones low (eq. 6)."""
         real, fake = truth(batch), fakes["image"]
-        score, logits = self.judged(real, batch)
+        both = self.judged(torch.cat([real, fake]), batch.image.repeat(2, 1, 1, 1))
+        (score, score_fake), (logits, _) = (made.chunk(2) for made in both)
         return {
-            "critic": self.judged(fake, batch)[0].mean() - score.mean(),
-            "penalty": gradient_penalty(lambda image: self.judged(image, batch)[0], real, fake),
+            "critic": score_fake.mean() - score.mean(),
+            "penalty": gradient_penalty(lambda image: self.judged(image, batch.image)[0], real, fake),
             **self.classified("modality_real", logits, batch.target),
         }
 
     def generator_terms(self, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the generator lowers: a fake passes for real and is like the truth (eq. 7)."""
-        score, logits = self.judged(fakes["image"], batch)
+        score, logits = self.judged(fakes["image"], batch.image)
         return {
             "adversarial": -score.mean(),
             "l1": (fakes["image"] - truth(batch)).abs().sum(dim=(1, 2, 3)).mean(),

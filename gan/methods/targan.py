@@ -117,7 +117,7 @@ class TarGAN(Method):
     def critic_terms(self, stream: str, batch: Batch, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what D_x or D_r lowers; nothing for D_r where no slice shows the target."""
         critic, judged = self.critics[stream], self._judged(stream, batch)
-        if not summed(judged.sum()):
+        if isinstance(judged, Tensor) and not summed(judged.sum()):
             return {}
         real, fake = self._real(batch)[stream][judged], fakes[stream][judged]
         source = batch.source[judged]
@@ -153,11 +153,9 @@ class TarGAN(Method):
         area = torch.where(batch.target_mask > 0, batch.image, -1.0)
         return {stream: image for stream, image in (("x", batch.image), ("r", area)) if stream in self.critics}
 
-    def _judged(self, stream: str, batch: Batch) -> Tensor:
-        """Return the slices (B,) that the critic of `stream` sees: for r, those with a target."""
-        if stream == "r":
-            return batch.target_mask.flatten(1).any(dim=1)
-        return torch.ones_like(batch.source, dtype=torch.bool)
+    def _judged(self, stream: str, batch: Batch) -> Tensor | slice:
+        """Return which slices the critic of `stream` sees: for x all, for r those with a target, (B,)."""
+        return batch.target_mask.flatten(1).any(dim=1) if stream == "r" else slice(None)
 
     def _target_shape(self, batch: Batch) -> Tensor:
         """Return b^r."""

@@ -1,9 +1,10 @@
 """What of a finished run was not its networks: `python -m tests.bench.overhead results/phantom` prints a table.
 
-Overhead is the seconds of all jobs, `benchmarks/**/*.tsv`, without those inside GAN training (its rounds), the
-translators' and segmenters' networks, nnU-Net's training and its prediction, which the programs say in their logs. Of a
-training that was resumed, both are of the last attempt alone. With `--times JOB=FACTOR …`, the seconds inside networks
-of the jobs whose names begin so are multiplied: trainings of a few rounds count as whole ones.
+Overhead is the seconds of all jobs, `benchmarks/**/*.tsv`, without those that they waited for a GPU and those inside
+GAN training (its rounds), the translators' and segmenters' networks, nnU-Net's training and its prediction, which the
+programs say in their logs. Of a training that was resumed, all are of the last attempt alone. With `--times JOB=FACTOR
+…`, the seconds inside networks of the jobs whose names begin so are multiplied: trainings of a few rounds count as
+whole ones.
 """
 
 import argparse
@@ -12,23 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gan.stopwatch import SAYS
-
-
-def inside(log: Path) -> float:
-    """Return the seconds inside networks that a log tells of."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.startswith(SAYS)]
-    return float(lines[-1].removeprefix(SAYS)) if lines else 0.0
+from gan.stopwatch import INSIDE, WAITING, said
 
 
 def jobs(results: Path) -> pd.DataFrame:
-    """Return a row a job: its name, rule, seconds, and those of them inside networks."""
+    """Return a row a job: its name, rule, seconds without waiting for a GPU, and those of them inside networks."""
     rows = []
     for benchmark in sorted(results.rglob("benchmarks/**/*.tsv")):
         run = next(parent for parent in benchmark.parents if parent.name == "benchmarks").parent
         name = benchmark.relative_to(run / "benchmarks").with_suffix("")
-        seconds = float(pd.read_csv(benchmark, sep="\t")["s"].iloc[0])
-        rows.append((name.as_posix(), name.parts[0], seconds, inside(run / "logs" / f"{name}.log")))
+        log = run / "logs" / f"{name}.log"
+        seconds = float(pd.read_csv(benchmark, sep="\t")["s"].iloc[0]) - said(log, WAITING)
+        rows.append((name.as_posix(), name.parts[0], seconds, said(log, INSIDE)))
     return pd.DataFrame(rows, columns=["job", "rule", "seconds", "inside"])
 
 

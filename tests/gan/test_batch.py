@@ -286,3 +286,13 @@ def test_a_share_of_the_patients_holds_for_the_truth_too(make_slices):
         known = set(slices.index.loc[slices.train, "patient"][slices.index["modality"] == "t2"])
         assert len(known) == 2
         assert slices.rounds_per_epoch(1, Draw.ALIGNED) <= 2
+
+
+def test_a_batch_that_has_no_equal_parts_is_an_error(make_slices):
+    batch = Slices(make_slices()).batch(0, 6, 3, Draw.BALANCED)
+    assert batch.part(0, 1, 4) is batch
+    assert len(batch.part(1, 2, 3).source) == 3
+    with pytest.raises(InputError, match=r"^batch_size: found 6, expected a multiple of 4, for 4 processes$"):
+        batch.part(0, 4)
+    with pytest.raises(InputError, match=r"^batch_size: found 6, expected a multiple of 9, for 3 processes$"):
+        batch.part(0, 3, 3)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gan.errors import InputError
+from gan import stopwatch
 from gan.lease import hold, visible
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from gan.lease import hold
-names = hold(dict(zip(*[sys.argv[3].split(",")] * 2)), int(sys.argv[2]), Path(sys.argv[1]))
+names = hold(sys.argv[3].split(","), int(sys.argv[2]), Path(sys.argv[1]))
 print(*names, sep=",", flush=True)
 """
 
@@ -40,27 +40,29 @@ def end(*processes: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     ("names", "found"),
     [
-        (None, {uuid: uuid for uuid in UUIDS}),
-        ("2,0", {"2": UUIDS[2], "0": UUIDS[0]}),
-        (" 1 , 2", {"1": UUIDS[1], "2": UUIDS[2]}),
-        (UUIDS[1], {UUIDS[1]: UUIDS[1]}),
-        ("GPU-45,GPU-893", {"GPU-45": UUIDS[2], "GPU-893": UUIDS[0]}),
-        ("GPU-89", {}),  # the beginning of two
-        ("MIG-0a1b", {"MIG-0a1b": "MIG-0a1b"}),
-        ("", {}),
-        ("-1", {}),
-        ("0,-1,1", {"0": UUIDS[0]}),
-        ("0,7,1", {"0": UUIDS[0]}),
-        ("1,1", {}),
-        ("none", {}),
+        (None, UUIDS),
+        ("2,0", [UUIDS[2], UUIDS[0]]),
+        (" 1 , 2", [UUIDS[1], UUIDS[2]]),
+        (UUIDS[1], [UUIDS[1]]),
+        ("GPU-45,GPU-893", [UUIDS[2], UUIDS[0]]),
+        ("0,GPU-45", [UUIDS[0], UUIDS[2]]),
+        ("GPU-89", []),  # the beginning of two
+        ("MIG-0a1b", ["MIG-0a1b"]),
+        ("", []),
+        ("-1", []),
+        ("0,-1,1", [UUIDS[0]]),
+        ("0,7,1", [UUIDS[0]]),
+        ("1,1", []),
+        ("1,GPU-89aa", []),
+        ("none", []),
     ],
 )
 def test_the_visible_devices_are_those_of_cuda(names, found):
-    assert list(visible(names, UUIDS).items()) == list(found.items())
+    assert visible(names, UUIDS) == found
 
 
 def test_no_gpu_is_leased_where_there_is_none():
-    assert visible(None, []) == visible("0,1", []) == {}
+    assert visible(None, []) == visible("0,1", []) == []
 
 
 def test_eight_processes_never_hold_one_of_two_devices_twice(tmp_path):
@@ -124,45 +126,129 @@ def test_a_device_that_is_held_is_passed_over(tmp_path):
     holder = start(tmp_path, "a,b")
     try:
         assert holder.stdout.readline().strip() == "a"
-        assert hold({"0": "a", "1": "b"}, 1, tmp_path) == ["1"]
+        assert hold(["a", "b"], 1, tmp_path) == ["b"]
     finally:
         end(holder)
 
 
-def test_more_than_there_are_is_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"^GPUs: found 1 \(0\), expected at least 2$"):
-        hold({"0": "a"}, 2, tmp_path)
+def test_waiting_is_counted_and_said_by_who_waited_alone(tmp_path):
+    say = "from gan import stopwatch; stopwatch.report(); time.sleep(20)"
+    holder, waiting = start(tmp_path, "a", then=say), None
+    try:
+        assert holder.stdout.readline().strip() == "a"
+        begin = time.monotonic()
+        waiting = start(tmp_path, "a", then=say)
+        waiting.stderr.readline()  # that it waits
+        time.sleep(1.5)
+        holder.kill()
+        assert "seconds" not in holder.communicate()[1]
+        said = waiting.stderr.readline()
+        assert said.startswith(stopwatch.WAITING)
+        assert 1.5 < float(said.removeprefix(stopwatch.WAITING)) < time.monotonic() - begin
+    finally:
+        end(holder, *([waiting] if waiting else []))
+
+
+SEE = "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True)"
 
 
 @pytest.fixture
-def two_gpus(tmp_path):
-    """Return an environment in which nvidia-smi lists two GPUs, as it does where they are."""
-    program = tmp_path / "bin/nvidia-smi"
-    program.parent.mkdir()
-    program.write_text(
-        "#!/bin/sh\n[ \"$*\" = '--query-gpu=uuid --format=csv,noheader' ] && printf 'GPU-a\\nGPU-b\\n'\n"
+def machine(tmp_path):
+    """Return a function that leases in a process of its own, where nvidia-smi and the driver are as told."""
+    programs, driver = tmp_path / "bin", tmp_path / "dev"
+    programs.mkdir()
+    driver.mkdir()
+    own = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    own |= {"PATH": f"{programs}:{os.environ['PATH']}"}
+
+    def run(code: str, nvidia_smi: str, locks: Path = tmp_path / "locks", nodes: int = 2, **more: str):
+        """Run `code`, which may call `lease`, and return what it printed and the error it ended with."""
+        for number in range(nodes):
+            (driver / f"nvidia{number}").touch()
+        (programs / "nvidia-smi").write_text(f"#!/bin/sh\n{nvidia_smi}\n")
+        (programs / "nvidia-smi").chmod(0o755)
+        begin = "import os, subprocess, sys\nfrom pathlib import Path\nfrom gan import errors, lease as module\n"
+        begin += f"module.FOLDER, module.DRIVER = Path({str(locks)!r}), Path({str(driver)!r})\nlease = module.lease\n"
+        code = begin + "def main():\n    " + code + "\nerrors.run(main)"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, cwd=ROOT, env=own | more, capture_output=True, text=True, check=False, timeout=60
+        )
+        return done.stdout.split(), done.stderr.strip()
+
+    return run
+
+
+TWO = "[ \"$*\" = '--query-gpu=uuid --format=csv,noheader' ] && printf 'GPU-a\\nGPU-b\\n'"
+
+
+def test_a_process_sees_its_device_alone_and_its_own_processes_take_no_other(machine):
+    child = f"from gan.lease import lease; import os; lease(); {SEE}"
+    code = f"lease(); {SEE}; lease(); {SEE}; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    assert machine(code, TWO) == (["GPU-a"] * 3, "")
+    assert machine(f"lease(2); {SEE}", TWO) == (["GPU-a,GPU-b"], "")
+
+
+def test_an_index_becomes_the_uuid_of_the_card_whose_lock_is_held(machine):
+    """CUDA may count from the fastest on, where nvidia-smi counts along the bus."""
+    code = f"lease(); {SEE}; print(*(path.name for path in module.FOLDER.glob('GPU-*')))"
+    assert machine(code, TWO, CUDA_VISIBLE_DEVICES="1") == (["GPU-b", "GPU-b.lock"], "")
+
+
+def test_an_empty_list_is_left_as_it_is_and_nobody_is_asked(machine):
+    code = "lease(2); print(repr(os.environ['CUDA_VISIBLE_DEVICES']))"
+    assert machine(code, "exit 9", CUDA_VISIBLE_DEVICES="") == (["''"], "")
+
+
+def test_more_than_there_are_is_an_error_inherited_or_not(machine):
+    expected = "error: GPUs: found 1 (GPU-a), expected at least 2"
+    assert machine("lease(2)", "echo GPU-a") == ([], expected)
+    assert machine("lease(1); lease(2)", TWO) == ([], expected)
+
+
+@pytest.mark.parametrize(
+    ("nvidia_smi", "found"),
+    [
+        ("echo GPU-a; echo Unable to determine the device handle; exit 15", "GPU-a Unable to determine the device h"),
+        ("echo NVIDIA-SMI has failed >&2; exit 9", "NVIDIA-SMI has failed,"),
+        ("echo No devices were found", "No devices were found,"),
+        ("true", "nothing,"),
+    ],
+)
+def test_an_nvidia_smi_that_fails_is_an_error_where_there_is_a_driver(machine, nvidia_smi, found):
+    printed, error = machine("lease(); print('on')", nvidia_smi)
+    assert printed == []
+    assert error.startswith(f"error: nvidia-smi: found {found}")
+    assert error.endswith("the UUIDs of the machine's GPUs, or an empty CUDA_VISIBLE_DEVICES to go without")
+
+
+def test_an_nvidia_smi_that_fails_is_nothing_where_there_is_no_driver(machine):
+    assert machine("lease(); print('on')", "exit 9", nodes=0) == (["on"], "")
+
+
+def test_lines_of_nvidia_smi_that_name_no_gpu_are_passed_over(machine):
+    assert machine(f"lease(2); {SEE}", "echo WARNING: infoROM is corrupted; echo GPU-a; echo ' GPU-x'; echo GPU-b") == (
+        ["GPU-a,GPU-b"],
+        "",
     )
-    program.chmod(0o755)
-    own = {name: value for name, value in os.environ.items() if name not in ("CUDA_VISIBLE_DEVICES", "XDG_RUNTIME_DIR")}
-    return own | {"PATH": f"{program.parent}:{os.environ['PATH']}", "TMPDIR": os.fspath(tmp_path)}
 
 
-def leased(environment: dict[str, str], code: str) -> list[str]:
-    command = [sys.executable, "-c", f"import os, subprocess, sys\nfrom gan.lease import lease\n{code}"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60)
-    return done.stdout.split()
+def test_locks_that_cannot_be_made_are_an_error_that_names_their_folder(machine, tmp_path):
+    (tmp_path / "file").touch()
+    printed, error = machine("lease()", TWO, tmp_path / "file" / "locks")
+    assert printed == []
+    assert error == f"error: {tmp_path}/file/locks: found Not a directory, expected a folder for the locks of GPUs"
 
 
-def test_a_process_sees_its_device_alone_and_its_own_processes_take_no_other(two_gpus):
-    see = "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True)"
-    child = f"from gan.lease import lease; import os; lease(); {see}"
-    code = f"lease(); {see}; lease(); {see}; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
-    assert leased(two_gpus, code) == ["GPU-a"] * 3
-    assert leased(two_gpus | {"CUDA_VISIBLE_DEVICES": "1"}, code) == ["1"] * 3
-    assert leased(two_gpus, f"lease(2); {see}") == ["GPU-a,GPU-b"]
-    assert leased(
-        two_gpus | {"CUDA_VISIBLE_DEVICES": ""}, "lease(); print(repr(os.environ['CUDA_VISIBLE_DEVICES']))"
-    ) == ["''"]
+def test_the_locks_of_a_user_are_in_one_place_whatever_tmpdir_says():
+    code = "from gan.lease import FOLDER; print(FOLDER)"
+    done = [
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"TMPDIR": folder}, capture_output=True, check=True
+        ).stdout
+        for folder in ("/tmp", "/var/tmp")
+    ]
+    assert done[0] == done[1] != b""
 
 
 def programs_on_gpus() -> dict[str, str]:

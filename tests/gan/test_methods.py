@@ -5,14 +5,18 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gan.batch import Batch
 from gan.errors import InputError
 from gan.method import Method
 from gan.methods import METHODS
+from gan.noise import random_batch
 from gan.scope import Scope
 from gan.trainer import Trainer
 from tests.gan.tiny import batch_for, build
+
+BF16 = 0.005  # measured: 0.0028, TarGAN's reconstruction; 0.0005 of the other terms but that on r, 0.0018
 
 everyone = pytest.mark.parametrize("name", METHODS)
 translators = pytest.mark.parametrize("name", [name for name, kind in METHODS.items() if kind.translates])
@@ -108,7 +112,10 @@ def missed_by(method: Method, batch: Batch) -> float:
 
 @everyone
 def test_overfits_one_tiny_batch(name):
-    """The error falls to under a third within 90 rounds, with the game of critics and generator switched off."""
+    """The error falls to under a third within 60 rounds, with the game of critics and generator switched off.
+
+    TarGAN's alone is not there yet: it falls in waves, to 0.57 of what it was in 60, 0.31 in 70 and 0.18 in 90 rounds.
+    """
     game = ("adversarial", "critic", "modality")
     weights = {term: 0.0 for term in METHODS[name].paper.weights if term.startswith(game)}
     method = build(name, learning_rate=5e-3, weights=weights)
@@ -116,7 +123,7 @@ def test_overfits_one_tiny_batch(name):
     trainer = Trainer(method, method.settings, rounds=10_000)
     trainer.players = [replace(player, every=1) for player in trainer.players]
     before, missed = error_of(method, batch), missed_by(method, batch)
-    for _ in range(90):
+    for _ in range(90 if name == "targan" else 60):
         trainer.step(batch)
     assert error_of(method, batch) < before / 3
     assert missed_by(method, batch) <= missed / 3
@@ -181,6 +188,24 @@ def test_refuses_a_single_modality(name):
         build(name, 1)
 
 
+WAITING = {  # for values, to know how many slices are which
+    "targan": "slices that show the target",
+    "cyclegan": "how full the pool is",
+    "cyclegan_gc": "how full the pool is",
+    "remic": "slices of each modality",
+}
+
+
+@pytest.mark.parametrize("name", [*(name for name in METHODS if name not in WAITING), "targan"])
+def test_no_term_waits_for_values(name):
+    """Tensors have no values here; TarGAN's have none to wait for without its target stream."""
+    with FakeTensorMode():
+        method = build(name, **{"target_stream": False} if name == "targan" else {})
+        batch = random_batch(method, 64)
+        for player in method.players():
+            assert player.terms(batch, method.fakes(batch))
+
+
 @everyone
 def test_bf16_trains(name):
     method = build(name, precision="bf16")
@@ -195,6 +220,24 @@ def test_bf16_trains(name):
     assert torch.bfloat16 in seen
     assert {term.dtype for terms in played.values() for term in terms.values()} == {torch.float32}
     assert {p.dtype for p in method.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", ["targan", "stargan"])
+def test_bf16_begins_with_the_terms_of_fp32(name):
+    """Every term of the first round, by a small share of its size or of 1, which the scores are far from reaching."""
+    played = []
+    for precision in ("fp32", "bf16"):
+        method = build(name, precision=precision)
+        batch = batch_for(method)
+        torch.manual_seed(5)
+        trainer = Trainer(method, method.settings, rounds=10)
+        trainer.round = max(player.every for player in trainer.players) - 1
+        played.append({term: value.item() for terms in trainer.step(batch).values() for term, value in terms.items()})
+    expected, found = played
+    assert found.keys() == expected.keys() == method.settings.weights.keys()
+    assert found != expected
+    apart = {term: abs(found[term] - value) / max(1, abs(value)) for term, value in expected.items()}
+    assert max(apart.values()) < BF16, apart
 
 
 @everyone
