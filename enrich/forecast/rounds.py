@@ -1,6 +1,5 @@
 """How long a method's round takes, and what its training holds: a few real rounds on random images."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 from gan.lease import lease
 from gan.methods import METHODS
 from gan.noise import random_batch
+from gan.player import cycle
 from gan.settings import Settings
 from gan.trainer import Trainer
 
@@ -51,17 +51,17 @@ def measure(
     method = METHODS[name](modalities, image_size, settings)
     trainer = Trainer(method, settings, ROUNDS)
     batch = random_batch(method, getattr(settings, "patch", None) or image_size)
-    cycle = math.lcm(*(player.every for player in trainer.players))
+    length = cycle(trainer.players)
     phases: dict[tuple[bool, ...], list[int]] = {}  # rounds by the players that do not rest
     for k in range(PHASES // 2, ROUNDS, PHASES):
         phases.setdefault(tuple(player.schedule(k / ROUNDS) > 0 for player in trainer.players), []).append(k)
 
     def play(first: int) -> None:
-        trainer.round = first - first % cycle
-        for _ in range(cycle):
+        trainer.round = first - first % length
+        for _ in range(length):
             trainer.step(batch)
 
-    times = [(_seconds(partial(play, found[0]), least_s) / cycle, len(found)) for found in phases.values()]
+    times = [(_seconds(partial(play, found[0]), least_s) / length, len(found)) for found in phases.values()]
     round_s = sum(seconds * share for seconds, share in times) / sum(share for _, share in times)
     size = len(batch.source) * (image_size if method.dimensions == 3 else 1)
     translate = partial(trainer.translate, batch.image, batch.source, batch.target)

@@ -70,10 +70,3 @@ def test_a_cache_moves_to_a_gpu_of_four_times_its_size_and_gives_the_same_batche
     assert moved == ["cuda"] * 3 * resides
     assert (slices._images is not arrays[0]) is resides
     assert all(same(slices.batch(k, 3, 5, draw), batch) for k, batch in enumerate(wanted))
-
-
-def test_a_cache_stays_on_disk_for_a_cpu(make_slices):
-    slices = Slices(make_slices())
-    images = slices._images
-    slices.reside(CPU)
-    assert slices._images is images
