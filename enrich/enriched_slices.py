@@ -63,7 +63,7 @@ def stacks(cutter: CaseCutter, synthetic: Path | None, workers: int = 1) -> Iter
     found, who = cases(cutter.scans_csv, cutter.modality, synthetic, cutter.added), cutter.who
     scans = index.of_modality(index.read(cutter.scans_csv, index.SCANS), cutter.modality)
     chosen = {*who.train, *who.watch}
-    everyone = [(case, scans.loc[case.name]) for case in found if case.label and case.patient in chosen]
+    everyone = [(case, scans[case.name]) for case in found if case.label and case.patient in chosen]
     for channels in tqdm(in_order(cutter, everyone, workers), "slices", len(everyone), disable=None):
         yield from channels
 

@@ -38,9 +38,9 @@ def read(path: Path, columns: Sequence[str] = ("case", "image")) -> pd.DataFrame
     return rows
 
 
-def of_modality(scans: pd.DataFrame, modality: str) -> pd.DataFrame:
-    """Return the rows of `scans.csv` of a modality, indexed by their cases."""
-    return scans[scans["modality"] == modality].set_index("case", drop=False)
+def of_modality(scans: pd.DataFrame, modality: str) -> dict[str, "pd.Series[str]"]:
+    """Return the rows of `scans.csv` of a modality by their cases."""
+    return {row["case"]: row for _, row in scans[scans["modality"] == modality].iterrows()}
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from gan.segmenter import Segmenter
 
 def segment(
     everyone: Sequence[Case],
-    scans: pd.DataFrame,
+    scans: Mapping[str, "pd.Series[str]"],
     modality: str,
     added: Sequence[str],
     segmenter: Segmenter,
@@ -42,7 +42,7 @@ def segment(
     """
     size = segmenter.image_size
     for case in everyone:
-        found = read_channels(case, scans.loc[case.name], added, intensity)
+        found = read_channels(case, scans[case.name], added, intensity)
         axial = found.images[0]
         images = np.stack([to_gan_grid(image.array, size, -1) for image in found.images], axis=1)
         ratio = axial.spacing_mm[2] / pixel_mm(axial.spacing_mm, axial.array.shape[1:], size)

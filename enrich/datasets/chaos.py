@@ -61,8 +61,8 @@ def scans(folder: Path) -> Iterator[Scan]:
             "t1": partial(_read_t1, sequences["t1"]),
             "t2": partial(_read_mr, sequences["t2"], series["t2"], "t2"),
         }
-        for name, sequence in sequences.items():
-            labelled = (sequence / "Ground").is_dir()
+        for name, own in sequences.items():
+            labelled = (own / "Ground").is_dir()
             yield Scan(case, case, name, series[name], MR_STRUCTURES, voxels[name], labelled)
 
 

@@ -60,7 +60,7 @@ def read_cases(study, added=ADDED):
 def test_channels_are_axial_in_order_and_in_range(study):
     scans = index.of_modality(index.read(study / "scans.csv", index.SCANS), "ct")
     for case in read_cases(study):
-        real, t1, t2 = read_channels(case, scans.loc[case.name], ADDED, Intensity()).images
+        real, t1, t2 = read_channels(case, scans[case.name], ADDED, Intensity()).images
         assert real.orientation == "LPS"
         x, y = np.linspace(-1, 1, real.array.shape[2]), np.linspace(-1, 1, real.array.shape[1])
         np.testing.assert_allclose(t1.array, np.broadcast_to(x[None, None], t1.array.shape), atol=2e-3)
