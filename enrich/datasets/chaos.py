@@ -45,8 +45,8 @@ def scans(folder: Path) -> Iterator[Scan]:
         InputError: the folder is not laid out like CHAOS, or some patients have masks and some not.
     """
     root = _root(folder)
-    for sequence in ("CT/*", "MR/*/T1DUAL", "MR/*/T2SPIR"):
-        _require_masks_of_all_or_none([path / "Ground" for path in sorted(root.glob(sequence)) if path.is_dir()])
+    for pattern in ("CT/*", "MR/*/T1DUAL", "MR/*/T2SPIR"):
+        _require_masks_of_all_or_none([path / "Ground" for path in sorted(root.glob(pattern)) if path.is_dir()])
     for patient in _patients(root / "CT"):
         case, images = f"ct{int(patient.name):02d}", patient / "DICOM_anon"
         files = _ranked(images, "*.dcm")
@@ -55,15 +55,12 @@ def scans(folder: Path) -> Iterator[Scan]:
         yield Scan(case, case, "ct", images, CT_STRUCTURES, partial(_read_ct, patient, files), labelled, window)
     for patient in _patients(root / "MR"):
         case = f"mr{int(patient.name):02d}"
-        sequences = {"t1": patient / "T1DUAL", "t2": patient / "T2SPIR"}
-        series = {"t1": sequences["t1"] / "DICOM_anon" / "InPhase", "t2": sequences["t2"] / "DICOM_anon"}
-        voxels = {
-            "t1": partial(_read_t1, sequences["t1"]),
-            "t2": partial(_read_mr, sequences["t2"], series["t2"], "t2"),
-        }
-        for name, own in sequences.items():
-            labelled = (own / "Ground").is_dir()
-            yield Scan(case, case, name, series[name], MR_STRUCTURES, voxels[name], labelled)
+        t1, t2 = patient / "T1DUAL", patient / "T2SPIR"
+        for name, sequence, series, voxels in (
+            ("t1", t1, t1 / "DICOM_anon" / "InPhase", partial(_read_t1, t1)),
+            ("t2", t2, t2 / "DICOM_anon", partial(_read_mr, t2, t2 / "DICOM_anon", "t2")),
+        ):
+            yield Scan(case, case, name, series, MR_STRUCTURES, voxels, (sequence / "Ground").is_dir())
 
 
 def _root(folder: Path) -> Path:

@@ -147,7 +147,8 @@ def _training(job: Job, study: Study, small: Miniature, like: Sequence[tuple[Job
         return max(found.seconds - played, found.start_s)
 
     if job.rule == "train_segmenter":
-        scans = {name: study.counts.training[name] for name in [job.wildcards["modality"]]}
+        modality = job.wildcards["modality"]
+        scans = {modality: study.counts.training[modality]}
     else:
         counted = study.counts.labelled if training.settings.reads_target else study.counts.gan
         scans = {name: counted[name] for name in training.modalities[job.wildcards["training"]]}
