@@ -1,14 +1,22 @@
 PYTHON ?= python3
 CORES ?= all
+STUDY = $(if $(CONFIG),--configfile $(CONFIG))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test check
+.PHONY: demo resume test test-faults check
 demo: .venv/installed
 	snakemake --cores $(CORES) all
 	@echo "The report: results/phantom/report/index.html; its tables: results/phantom/tables"
 
+resume: .venv/installed
+	snakemake --unlock $(STUDY)
+	snakemake --cores $(CORES) all --rerun-incomplete $(STUDY)
+
 test: check
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-faults: .venv/installed
+	NNENRICH_KILLS=30 pytest -rP tests/faults
 
 check: .venv/installed
 	ruff check .

@@ -42,7 +42,7 @@ rule all:
 
 onstart:
     gc.enable()
-    record(config, Path("results", RUN))
+    begin(config, Path("results", RUN))
 
 
 onerror:

@@ -19,7 +19,7 @@ class InputError(ValueError):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command-line program; an `InputError` becomes one line on standard error and exit code 1.
+    """Run a command-line program; an error of its input or of the disk becomes one line on standard error, exit code 1.
 
     The seconds inside networks, where there are some, are the last line there.
     """
@@ -28,3 +28,6 @@ def run(main: Callable[[], None]) -> None:
         stopwatch.report()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        said = InputError(error.filename or "a file", error.strerror or error, "one that can be read or written")
+        sys.exit(f"error: {said}")

@@ -3,11 +3,13 @@
 `python -m gan.train --slices DIR [--modalities NAME ...] --method NAME --settings JSON --seed N [--held-out N]
 [--pretrained NETWORK=MODEL ...] --output DIR [--resume]` writes into the output folder `log.csv` (round, player, term,
 value) and `samples/round_*.png` as training goes, `checkpoint.pt` now and then, and in the end `model.pt` in its place.
+At SIGTERM it writes `checkpoint.pt` after the round that it is in and ends with exit code 75.
 """
 
 import argparse
 import logging
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from gan import checkpoint, stopwatch
+from gan import checkpoint, preemption, stopwatch
 from gan.batch import FILES, Draw, Slices
 from gan.errors import InputError, run
 from gan.feed import batches
@@ -84,7 +86,9 @@ def train(
         log = saved["log"]
         logger.info("%s: going on after round %d", unfinished, trainer.round)
     trainer.fabric.barrier()
-    play(trainer, data, config, output, log)
+    told = threading.Event()
+    with preemption.heeded(told.set, first=trainer.fabric.is_global_zero):
+        play(trainer, data, config, output, log, told)
     now = resolved(data, name, settings, seed, pretrained)
     if changed := [key for key in config if now[key] != config[key]]:
         raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
@@ -107,10 +111,10 @@ def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
     return None if changed else saved
 
 
-def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, log: str) -> None:
+def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, log: str, told: threading.Event) -> None:
     """Play the rounds that are left and write what `train` says, `checkpoint.pt` last; `log` is the log so far.
 
-    Of several processes the first alone writes.
+    Of several processes the first alone writes. Once it is `told` to end, it saves and ends all.
     """
     method, settings, writes = trainer.method, trainer.method.settings, trainer.fabric.is_global_zero
     watched, lines = data.watched(method.draw), [log]
@@ -148,10 +152,13 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
             stream.flush()
             if shown and writes:
                 save_grid(pictures / f"round_{trainer.round:06d}.png", watched, data.modalities, trainer)
-            if writes and (last or trainer.round % settings.checkpoint_every == 0):
+            ending = told.is_set() and not last
+            if writes and (last or ending or trainer.round % settings.checkpoint_every == 0):
                 record = {"config": config, "log": "".join(lines), "gpu_memory_gb": peak_gpu_memory_gb()}
                 state = record | trainer.state()
                 checkpoint.save(output / "checkpoint.pt", state)
+            if ending:
+                preemption.end()
 
 
 def peak_gpu_memory_gb() -> float | None:

@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 
 from enrich.datasets import phantom_brats, phantom_chaos
+from tests import warm
 from tests.test_workflow import CONFIG, ROOT, copy_project
 
 DOWNLOAD = ROOT / "workflow/rules/download.smk"
@@ -92,7 +93,7 @@ def run_example(name: str, project: Path) -> list[str]:
     write, small = EXAMPLES[name]
     write(project)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(project)}
+    environment = os.environ | warm.environment(project) | {"PATH": path}
     printed = []
     for commands in blocks(ROOT / "docs" / f"{name}.md"):
         before, _, study = commands.partition("snakemake --cores 8")

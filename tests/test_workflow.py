@@ -1,7 +1,9 @@
 """The whole DAG, run once on a tiny phantom in a copy of the project, and what a rerun would then do."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+
+from tests import warm
+from tests.faults.chain import Fault, assert_same_results, resume
 
 ROOT = Path(__file__).parents[1]
 CONFIG = {
@@ -19,7 +24,7 @@ CONFIG = {
     "split": {"train": 0.67, "watch": 1, "seed": 0},
     "image_size": 64,
     "methods": {
-        "stargan": {"width": 4, "batch_size": 2, "rounds": 5},
+        "stargan": {"width": 4, "batch_size": 2, "rounds": 5, "checkpoint_every": 2},
         "thin": {"method": "targan", "width": 4, "batch_size": 2, "rounds": 3, "weights": {"crossing": 0}},
     },
     "nnunet": {
@@ -41,7 +46,8 @@ def snakemake(project, *arguments, config=CONFIG):
     path = project / "tiny.yaml"
     path.write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", str(path)]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    environment = os.environ | warm.environment(project)
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 
 def planned(project, *arguments, config=CONFIG):
@@ -122,6 +128,20 @@ def test_tables_and_figures_are_attached_to_snakemakes_own_report(project, tmp_p
     names = ("segmentation", "comparisons", "translation", "ablation", "cost", "availability")
     assert attached == {f"{name}.md" for name in names} | {f"{names[k]}.png" for k in (0, 2, 5)}
     assert (tmp_path / "report.html").stat().st_size > 10**6
+
+
+def test_a_run_that_is_ended_three_times_and_resumed_ends_as_an_undisturbed_one(project, tmp_path):
+    copy_project(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    training = "results/tiny/gan/stargan/all/seed0"
+    assert resume(tmp_path, Fault(signal.SIGKILL, "before:results/tiny/slices"))
+    assert resume(tmp_path, Fault(signal.SIGTERM, f"after:{training}/checkpoint.pt"))
+    assert (tmp_path / training / "checkpoint.pt").is_file()
+    assert resume(tmp_path, Fault(signal.SIGKILL, 15.0))
+    resume(tmp_path)
+    log = (tmp_path / "results/tiny/logs/train_gan/stargan_all_seed0.log").read_text()
+    assert "going on after round" in log
+    assert_same_results(project / "results/tiny", tmp_path / "results/tiny")
 
 
 def test_every_job_left_a_log_and_a_benchmark(project):

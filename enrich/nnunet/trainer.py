@@ -1,5 +1,6 @@
 """nnU-Net's trainers made repeatable, resumable and atomic; importing this imports nnU-Net."""
 
+import io
 import random
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch._dynamo import OptimizedModule
 
 from enrich.nnunet.environment import pools_of_threads
 from enrich.nnunet.loader import HalfSynthetic
+from gan import preemption
 from gan.errors import InputError
 from gan.files import publish
 
@@ -24,7 +26,8 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
     Every epoch starts from a seed of its own, so that a resumed training equals an uninterrupted one: bit for bit on a
     CPU, with as many threads, augmented in this process. Where `dataset.json` names synthetic cases, they are half of
     every training batch, and nothing is validated on them. Several processes share each batch as in nnU-Net's own DDP,
-    on GPUs or, where there are none, on the processor; the first alone writes.
+    on GPUs or, where there are none, on the processor; the first alone writes. At SIGTERM it writes what the epoch
+    began with and ends with exit code 75.
 
     Attributes:
         seed: of weights, patches and augmentation.
@@ -33,6 +36,7 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
 
     seed: int
     checkpoint_every: int
+    _remembered = io.BytesIO()
 
     def __init__(
         self, plans: dict[str, Any], configuration: str, fold: int | str, dataset_json: dict[str, Any], device: Any
@@ -97,18 +101,37 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
         finally:
             stock.nnUNetDataLoader = own
 
+    def run_training(self) -> None:
+        """Train, and save the epoch's start if a cluster takes the place away."""
+        with preemption.heeded(self._save_and_end, first=self.local_rank == 0):
+            super().run_training()
+
     def on_epoch_start(self) -> None:
-        """Start the epoch from its own seed, each process from another."""
+        """Remember all that a training would go on with, save it now and then, and start from the epoch's own seed."""
+        self._remember()
+        if self.current_epoch and self.current_epoch % self.checkpoint_every == 0:
+            self._save_remembered()
         _seed(self.seed, self.current_epoch + 1, self.local_rank)
         super().on_epoch_start()
 
-    def on_epoch_end(self) -> None:
-        """End the epoch, and then save all that an uninterrupted training would go on with."""
-        super().on_epoch_end()
-        if self.current_epoch % self.checkpoint_every == 0 and self.current_epoch < self.num_epochs:
+    def _remember(self) -> None:
+        """Keep in memory what a checkpoint of the epochs that are done would hold."""
+        if self.local_rank == 0:
+            remembered = io.BytesIO()
             self.current_epoch -= 1  # a checkpoint says the epoch after the current one
-            self.save_checkpoint(f"{self.output_folder}/checkpoint_latest.pth")
+            super().save_checkpoint(remembered)
             self.current_epoch += 1
+            self._remembered = remembered
+
+    def _save_remembered(self) -> None:
+        if self.local_rank == 0:
+            with publish(Path(self.output_folder, "checkpoint_latest.pth")) as temporary:
+                temporary.write_bytes(self._remembered.getbuffer())
+
+    def _save_and_end(self) -> None:
+        if self._remembered.getbuffer():
+            self._save_remembered()
+        preemption.end()
 
     def save_checkpoint(self, filename: str) -> None:
         """Write a checkpoint, complete or not at all."""
@@ -118,6 +141,7 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
 
     def on_train_end(self) -> None:
         """Predict the fold's own validation cases, and only then publish the final checkpoint."""
+        self._remember()
         if self.fold != "all":
             with pools_of_threads():
                 self.perform_actual_validation()

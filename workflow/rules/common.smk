@@ -17,7 +17,6 @@ from enrich.config import (
     keys_of,
     keys_of_network,
     method_of,
-    record,
     refuse_overwriting,
     resolve,
 )
@@ -35,6 +34,7 @@ from enrich.rows import (
     without_budget,
 )
 from enrich.rows import index_of as index_below
+from enrich.running import begin
 from gan.errors import InputError
 from gan.scope import Scope
 from gan.sources import sources, training_sources

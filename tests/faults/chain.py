@@ -1,0 +1,96 @@
+"""One run that is ended again and again and resumed each time, and what it must share with an undisturbed one."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan import checkpoint
+from tests.gan.test_training import assert_same
+
+HOOK = Path(__file__).with_name("hook")
+RESUME = ["make", "--assume-old=.venv/installed", "resume", "CORES=2", "CONFIG=tiny.yaml"]
+PATIENCE_S = 900
+KILLS = int(os.environ.get("NNENRICH_KILLS", "0"))
+faults = pytest.mark.skipif(not KILLS, reason="NNENRICH_KILLS says how many kills; make test-faults sets it")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What ends the process group: a signal, at a publish point (`before:path`, `after:path`) or after some seconds."""
+
+    number: signal.Signals
+    at: str | float
+
+    def __str__(self) -> str:
+        return f"{self.number.name} {f'{self.at:.1f} s' if isinstance(self.at, float) else self.at}"
+
+
+def start(project: Path, command: list[str], **more: str) -> "subprocess.Popen[str]":
+    """Start a command in the project as a process group of its own, with the hook."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": f"{HOOK}{os.pathsep}{project}"} | more
+    with (project / "said.txt").open("a") as said:
+        return subprocess.Popen(
+            command, cwd=project, env=environment, stdout=said, stderr=said, text=True, start_new_session=True
+        )
+
+
+def resume(project: Path, fault: Fault | None = None) -> bool:
+    """Resume a run; return whether the fault came before it had ended. All processes are gone then.
+
+    Raises:
+        AssertionError: it failed by itself.
+    """
+    at_publishing = fault is not None and isinstance(fault.at, str)
+    process = start(project, RESUME, FAULT=f"{int(fault.number)}:{fault.at}" if fault and at_publishing else "0::")
+    try:
+        code = process.wait(timeout=fault.at if fault and isinstance(fault.at, float) else PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        assert fault is not None, "a run that hangs"
+        os.killpg(process.pid, fault.number)
+        code = process.wait(timeout=PATIENCE_S)
+    wait_for_all(process.pid)
+    said = (project / "said.txt").read_text()[-3000:]
+    assert code == 0 or fault is not None, said
+    assert code in (0, -signal.SIGKILL) or fault is None or fault.number == signal.SIGTERM, said
+    return code != 0
+
+
+def wait_for_all(group: int) -> None:
+    """Wait until no process of a group is left; those that saved at SIGTERM take their time."""
+    for _ in range(PATIENCE_S * 10):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        signal.sigtimedwait([], 0.1)
+    raise AssertionError("processes that do not end")
+
+
+def assert_same_results(one: Path, other: Path) -> None:
+    """Compare two results folders of one study: tables and scores byte by byte, checkpoints tensor by tensor."""
+    for pattern in ("tables/*", "scores/*.csv", "nnunet/**/predictions/*", "scans.csv", "splits.json"):
+        names = {path.relative_to(one) for path in one.glob(pattern) if path.is_file() and path.stem != "cost"}
+        assert names == {path.relative_to(other) for path in other.glob(pattern) if path.stem != "cost"} - {
+            path.relative_to(other) for path in other.glob(pattern) if path.is_dir()
+        }
+        assert names
+        for name in names:
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    models = [path.relative_to(one) for path in one.glob("gan/**/model.pt")]
+    segmenters = [path.relative_to(one) for path in one.glob("nnunet/**/checkpoint_final.pth")]
+    assert models
+    assert segmenters
+    for name in models:
+        assert_same(checkpoint.load(one / name), checkpoint.load(other / name))
+    for name in segmenters:
+        first, second = (torch.load(folder / name, weights_only=False) for folder in (one, other))
+        assert_same(first["network_weights"], second["network_weights"])
+        assert_same(first["optimizer_state"]["state"], second["optimizer_state"]["state"])
+    assert not [path for path in other.rglob(".*") if len(path.name) > 34]

@@ -1,0 +1,35 @@
+"""What every Python of a run under test imports first: records where files are published, or ends the run there.
+
+PUBLISHED names a file to which the targets of all renames are added. FAULT is `signal:before:path` or
+`signal:after:path`: as this file takes its place, the whole process group gets the signal, once.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+_replace = Path.replace
+_record = os.environ.get("PUBLISHED")
+_number, _when, _victim = os.environ.get("FAULT", "0::").split(":", 2)
+
+
+def _end(when: str, target: Path) -> None:
+    if when == _when and target == Path(_victim).absolute():
+        os.killpg(0, int(_number))
+        if int(_number) == signal.SIGKILL:
+            signal.pause()  # until it comes
+
+
+def replace(self: Path, target: Path) -> Path:
+    """Rename as ever."""
+    goal = Path(target).absolute()
+    _end("before", goal)
+    done = _replace(self, target)
+    if _record and not goal.name.startswith("."):
+        with open(_record, "a") as stream:  # noqa: PTH123  (small enough to be added at once)
+            stream.write(f"{goal}\n")
+    _end("after", goal)
+    return done
+
+
+Path.replace = replace  # type: ignore[assignment,method-assign]

@@ -1,0 +1,54 @@
+"""A run that is killed at every kind of publish point and at random moments, NNENRICH_KILLS times in all."""
+
+import os
+import random
+import re
+import signal
+from pathlib import Path
+
+from tests.faults.chain import KILLS, Fault, assert_same_results, faults, resume
+
+SEED = int(os.environ.get("NNENRICH_SEED", "0"))
+VARIABLE = r"\b(ct|t1|stargan|thin|single|zero|copy|real)\b|\d+"
+
+
+def kind(path: Path) -> str:
+    """Return what stands for a published file and its like of other methods, modalities and patients."""
+    return re.sub(VARIABLE, "*", str(path))
+
+
+def next_point(project: Path, points: list[Path], tried: set[str]) -> Path | None:
+    """Return the first publish point of an untried kind that is still ahead."""
+
+    def ahead(path: Path) -> bool:
+        made = path.with_name("model.pt") if path.name == "checkpoint.pt" else path
+        return not (project / made).exists()
+
+    return next((path for path in points if kind(path) not in tried and ahead(path)), None)
+
+
+@faults
+def test_a_run_survives_every_kill(undisturbed, project):
+    published = undisturbed.with_name("published.txt").read_text().splitlines()
+    points = [Path(line).relative_to(undisturbed) for line in dict.fromkeys(published)]
+    kinds = len({kind(path) for path in points})
+
+    rng = random.Random(SEED)
+    tried: set[str] = set()
+    told, came = [], 0
+    while len(told) < KILLS:
+        point = next_point(project, points, tried)
+        if point is not None and rng.random() < kinds / KILLS:
+            tried.add(kind(point))
+            fault = Fault(signal.SIGKILL, f"{rng.choice(['before', 'after'])}:{point}")
+        else:
+            fault = Fault(rng.choice([signal.SIGKILL, signal.SIGTERM]), rng.uniform(4, 14))
+        ended = resume(project, fault)
+        came += ended
+        told.append(f"{fault}: {'ended' if ended else 'the run was complete'}")
+        if not ended:
+            break
+    resume(project)
+    print(*told, f"{came} kills survived, {len(tried)} of {kinds} kinds of publish points", sep="\n")  # noqa: T201
+    assert_same_results(undisturbed / "results/tiny", project / "results/tiny")
+    assert came >= KILLS
