@@ -9,7 +9,7 @@ demo: .venv/installed
 	@echo "The report: results/phantom/report/index.html; its tables: results/phantom/tables"
 
 resume: .venv/installed
-	snakemake --unlock $(STUDY)
+	snakemake --cores $(CORES) --unlock $(STUDY)
 	snakemake --cores $(CORES) all --rerun-incomplete $(STUDY)
 
 test: check
