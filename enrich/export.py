@@ -23,7 +23,7 @@ from enrich.rows import NNUNET, Row, data_set, index_of, rows
 from enrich.scan import Structures as Values
 from gan import checkpoint
 from gan.errors import InputError, run
-from gan.files import digests, publish_folder
+from gan.files import digests, publish_folder, publish_json
 from gan.scope import Scope
 from gan.weights import SUFFIX
 
@@ -89,7 +89,7 @@ def export(results: Path, method: str, seed: int, outer: int | None, folder: Pat
     trained = Trained(folder, datasets, [path for paths in models.values() for _, path in paths])
     (folder / "README.md").write_text(card(results, config, row, who, told, trained))
     told["files"] = digests(folder)
-    (folder / bundle.FILE).write_text(json.dumps(told, indent=2) + "\n")
+    publish_json(folder / bundle.FILE, told)
 
 
 def label_values(config: Config, results: Path) -> dict[str, Values]:

@@ -141,9 +141,6 @@ class Slices:
             InputError: a file is missing or is not the one that was published, the files disagree, a modality is
                 unknown or has no training slice, or there is no such fold.
         """
-        for name in FILES:
-            if not (folder / name).is_file():
-                raise InputError(folder / name, "nothing", "a file of the slice cache")
         self.sha256 = digests(folder)
         about = json.loads((folder / "slices.json").read_text())
         self.folder = folder

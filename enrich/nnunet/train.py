@@ -57,12 +57,12 @@ def train(
     if pretrained is not None and not pretrained.is_file():
         raise InputError(pretrained, "no such file", "a checkpoint to start from")
     folder = preprocessed.parent
+    if fold != "all" and not (folder / "splits_final.json").is_file():
+        raise InputError(folder / "splits_final.json", "no such file", f"the folds of which {fold} is one")
     digest = checked(preprocessed)
     summary = json.loads(preprocessed.read_text())
     for name in (f"{summary['plans']}.json", "dataset.json"):
         require(folder / name, summary["sha256"][name], preprocessed)
-    if fold != "all" and not (folder / "splits_final.json").is_file():
-        raise InputError(folder / "splits_final.json", "no such file", f"the folds of which {fold} is one")
     with environment.importing():
         environment.configure(augmentation_workers, preprocessed=folder.parent, results=results)
         import torch
