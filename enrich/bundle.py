@@ -11,7 +11,7 @@ from enrich.intensity import Intensity
 from enrich.scan import Structures as Values
 from enrich.structures import Structures
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import checked, sha256
 
 FILE = "bundle.json"
 FORMAT = 2
@@ -89,6 +89,7 @@ def read(folder: Path) -> Bundle:
         InputError: no bundle, one of another format, or a file that is missing or was changed.
     """
     path = folder / FILE
+    checked(path)
     try:
         told = json.loads(path.read_text())
         files, found = dict(told["files"]), told["format"]

@@ -23,7 +23,7 @@ from enrich.translate import Planes
 from enrich.translating import Translating
 from enrich.volume import Volume
 from gan.errors import InputError, run
-from gan.files import publish_folder, sha256
+from gan.files import publish_folder, publish_json, sha256
 from gan.lease import lease
 
 
@@ -142,9 +142,8 @@ def main() -> None:
     fits = Fits(models, who)
     with publish_folder(arguments.output.parent) as folder:
         rows = write_cases(arguments.scans, who, fits, arguments.modality, intensity, folder, arguments.workers)
-        rows.to_csv(folder / arguments.output.name, index=False)
-        facts = facts_of(arguments.modality, intensity, models)
-        (folder / "cases.json").write_text(json.dumps(facts, indent=2) + "\n")
+        index.write(rows, folder / arguments.output.name)
+        publish_json(folder / "cases.json", facts_of(arguments.modality, intensity, models))
 
 
 if __name__ == "__main__":

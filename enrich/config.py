@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from gan.errors import InputError
-from gan.files import publish
+from gan.files import checked, publish
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -267,7 +267,7 @@ def refuse_overwriting(config: Config, results: Path) -> None:
     path = results / "config.yaml"
     if config["overwrite"] or not path.is_file():
         return
-    recorded = _complete(yaml.safe_load(path.read_text()), schema())
+    recorded = _complete(_recorded(path), schema())
     recorded["methods"] = recorded.pop(FORMER, {}) | recorded["methods"]
     for key, before, after in changes(config, recorded):
         if _is_made(key, results):
@@ -276,19 +276,24 @@ def refuse_overwriting(config: Config, results: Path) -> None:
             )
 
 
+def _recorded(path: Path) -> Config:
+    checked(path)
+    return cast(Config, yaml.safe_load(path.read_text()))
+
+
 def record(config: Config, results: Path) -> None:
     """Save the config that makes a run's results as `results/<run>/config.yaml`.
 
     Former methods whose models are still there are kept apart, so that their results too have a config.
     """
     path = results / "config.yaml"
-    before = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    before = _recorded(path) if path.is_file() else {}
     former = {
         name: entry
         for name, entry in (before.get(FORMER, {}) | before.get("methods", {})).items()
         if name not in config["methods"] and _is_made(f"methods.{name}", results)
     }
-    with publish(path) as temporary:
+    with publish(path, sealed=True) as temporary:
         temporary.write_text(yaml.safe_dump(config | ({FORMER: former} if former else {}), sort_keys=False))
 
 

@@ -74,7 +74,7 @@ def main() -> None:
     home = arguments.output.parent
     with publish_folder(home) as folder:
         rows = write_control(arguments.kind, arguments.scans, arguments.modalities, folder, home, arguments.dropped)
-        rows.to_csv(folder / "index.csv", index=False)
+        index.write(rows, folder / "index.csv")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from enrich.rows import NNUNET, Row, data_set, index_of, rows
 from enrich.scan import Structures as Values
 from gan import checkpoint
 from gan.errors import InputError, run
-from gan.files import publish_folder, sha256
+from gan.files import digests, publish_folder, publish_json
 from gan.scope import Scope
 from gan.weights import SUFFIX
 
@@ -88,9 +88,8 @@ def export(results: Path, method: str, seed: int, outer: int | None, folder: Pat
     }
     trained = Trained(folder, datasets, [path for paths in models.values() for _, path in paths])
     (folder / "README.md").write_text(card(results, config, row, who, told, trained))
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    told["files"] = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
-    (folder / bundle.FILE).write_text(json.dumps(told, indent=2) + "\n")
+    told["files"] = digests(folder)
+    publish_json(folder / bundle.FILE, told)
 
 
 def label_values(config: Config, results: Path) -> dict[str, Values]:

@@ -20,7 +20,7 @@ from enrich.intensity import AIR_HU, Intensity
 from enrich.modality import is_ct
 from enrich.volume import Volume
 from gan.errors import InputError, run
-from gan.files import publish_folder, sha256
+from gan.files import publish_folder, publish_json, sha256
 
 COLUMNS = (*index.SYNTHETIC, "of", "of_sha256")
 RECORD = "filled.json"
@@ -186,9 +186,9 @@ def main() -> None:
         known = Known(arguments.scans, arguments.synthetic)
         intensity = Intensity(**arguments.intensity)
         rows = fill(known, modalities, arguments.order, intensity, folder, home, arguments.real)
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "index.csv", index=False)
+        index.write(pd.DataFrame(rows, columns=COLUMNS), folder / "index.csv")
         facts = {f"{name}_sha256": sha256(getattr(arguments, name)) for name in ("scans", "synthetic")}
-        (folder / RECORD).write_text(json.dumps(facts, indent=2) + "\n")
+        publish_json(folder / RECORD, facts)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,18 @@ import pandas as pd
 from enrich import index
 from enrich.columns import METRICS, SEGMENTATION, TABLES, Table
 from gan.errors import InputError, run
+from gan.files import checked
 
 
 def read_scores(path: Path, kind: Table = SEGMENTATION) -> pd.DataFrame:
     """Read a table of scores with its floats to the last bit.
 
     Raises:
-        InputError: no file, other columns, or no row.
+        InputError: no file, another one than was published, other columns, or no row.
     """
     if not path.is_file():
         raise InputError(path, "no such file", "a table of scores")
+    checked(path)
     types: dict[str, type] = dict.fromkeys(kind.columns, str)
     types |= dict.fromkeys(kind.integers, int) | dict.fromkeys(kind.numbers, float)
     absent = dict.fromkeys(kind.numbers, "")

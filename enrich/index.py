@@ -1,13 +1,12 @@
 """CSV indexes of files: paths relative to the index, each with the hash that its readers check."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from gan.errors import InputError
-from gan.files import publish, sha256
+from gan.files import checked, publish, publish_json, require, sha256
 
 MADE_BY = "made_by.json"
 SCANS = ("case", "patient", "modality", "image", "label", "image_sha256", "label_sha256", "window_low_hu", "target_ml")
@@ -21,11 +20,12 @@ def read(path: Path, columns: Sequence[str] = ("case", "image")) -> pd.DataFrame
     """Read an index that has at least `columns`; ids and hashes stay strings, an empty field is the empty string.
 
     Raises:
-        InputError: no such file, or not such an index.
+        InputError: no such file, another one than was published, or not such an index.
     """
     expected = f"a CSV with the columns {', '.join(columns)}"
     if not path.is_file():
         raise InputError(path, "no such file", expected)
+    checked(path)
     ids = dict.fromkeys(("case", "patient", "modality", "source", "target", "through", "image", "label", "fit"), str)
     hashes = dict.fromkeys(("sha256", "image_sha256", "label_sha256"), str)
     numbers = {"window_low_hu": "", "window_high_hu": "", "target_ml": ""}
@@ -44,8 +44,8 @@ def of_modality(scans: pd.DataFrame, modality: str) -> dict[str, "pd.Series[str]
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:
-    """Write an index, complete or not at all."""
-    with publish(path) as temporary:
+    """Publish an index, sealed."""
+    with publish(path, sealed=True) as temporary:
         rows.to_csv(temporary, index=False)
 
 
@@ -55,7 +55,7 @@ def write_made_by(folder: Path, networks: Sequence[Path], inputs: Sequence[Path]
         "networks_sha256": [sha256(path) for path in networks],
         "inputs_sha256": [sha256(path) for path in inputs],
     }
-    (folder / MADE_BY).write_text(json.dumps(facts, indent=2) + "\n")
+    publish_json(folder / MADE_BY, facts)
 
 
 def file_of(index: Path, relative: str, digest: str) -> Path:
@@ -64,9 +64,4 @@ def file_of(index: Path, relative: str, digest: str) -> Path:
     Raises:
         InputError: the file is missing or is not the one that was indexed.
     """
-    path = index.parent / relative
-    if not path.is_file():
-        raise InputError(path, "no such file", f"the file that {index} names")
-    if (found := sha256(path)) != digest:
-        raise InputError(path, f"sha256 {found[:12]}…", f"{digest[:12]}… as {index} says")
-    return path
+    return require(index.parent / relative, digest, index)

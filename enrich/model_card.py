@@ -18,6 +18,7 @@ from enrich.scan import Structures
 from enrich.splits import Splits
 from gan import checkpoint
 from gan.errors import InputError
+from gan.files import checked
 
 CARD = """\
 # {title}: segmentation of {structures} in {modalities}
@@ -84,6 +85,7 @@ class Trained:
         patients |= dict(zip(scans["case"] + "_" + scans["modality"], scans["patient"], strict=True))
         for path in dict.fromkeys(self.datasets.values()):
             modalities = ", ".join(title(name) for name, own in self.datasets.items() if own == path)
+            checked(path)
             try:
                 told = json.loads(path.read_text())
                 synthetic = set(told.get("synthetic_cases", ()))

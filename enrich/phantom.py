@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from enrich.datasets import phantom_brats, phantom_chaos
 from gan.errors import InputError, run
-from gan.files import publish_folder, sha256
+from gan.files import digests, publish_folder
 
 MARKER = "phantom.json"
 
@@ -63,9 +63,7 @@ def write(layout: str, settings: Any, marker: Path) -> None:
         raise InputError(marker, f"a file named {marker.name}", f"{MARKER} in a folder of its own")
     with publish_folder(marker.parent) as folder:
         LAYOUTS[layout].write(settings, folder)
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        hashes = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
-        content = {"layout": layout, **asdict(settings), "sha256": hashes}
+        content = {"layout": layout, **asdict(settings), "sha256": digests(folder)}
         (folder / MARKER).write_text(json.dumps(content, indent=2) + "\n")
 
 

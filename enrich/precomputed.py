@@ -102,7 +102,7 @@ def main() -> None:
             folder,
             arguments.dropped,
         )
-        rows.to_csv(folder / "index.csv", index=False)
+        index.write(rows, folder / "index.csv")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from enrich.intensity import Intensity
 from enrich.parallel import in_order
 from enrich.splits import Splits
 from gan.errors import InputError, run
-from gan.files import publish_folder, sha256
+from gan.files import digests, publish_folder, publish_json, sha256
 
 INDEX = (
     *("row", "case", "patient", "modality", "slice", "set", "fold"),
@@ -210,9 +210,9 @@ def write_facts(
         "image_size": image_size,
         "intensity": intensity,
         "provenance": {f"{name}_sha256": sha256(path) for name, path in made_of.items() if path is not None},
-        "sha256": {path.name: sha256(path) for path in sorted(folder.iterdir())},
+        "sha256": digests(folder),
     }
-    (folder / "slices.json").write_text(json.dumps(facts, indent=2) + "\n")
+    publish_json(folder / "slices.json", facts)
 
 
 def _grid_number(stack: Stack, known: list[tuple[tuple[int, ...], volume.Volume]]) -> int:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from enrich import index
 from gan.errors import InputError, run
-from gan.files import publish
+from gan.files import checked, publish_json
 
 ModalitiesOf = dict[str, tuple[str, ...]]
 
@@ -224,8 +224,10 @@ def read(path: Path) -> Splits:
     """Read `splits.json`.
 
     Raises:
-        InputError: no such file, another one, a patient in two sets, or folds of others than train the GAN.
+        InputError: no such file, another one than was published, a patient in two sets, or folds of others than train
+            the GAN.
     """
+    checked(path)
     try:
         splits = Splits(**json.loads(path.read_text()))
         sets = [splits.train, splits.watch, splits.test, splits.unlabelled, splits.gan]
@@ -282,8 +284,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     splits = split_scans(index.read(arguments.scans, index.SCANS), Design(**arguments.design), arguments.outer)
-    with publish(arguments.output) as temporary:
-        temporary.write_text(json.dumps(asdict(splits), indent=2) + "\n")
+    publish_json(arguments.output, asdict(splits))
 
 
 if __name__ == "__main__":

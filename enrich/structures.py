@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from enrich.scan import Structures as Values
 from gan.errors import InputError
-from gan.files import publish
+from gan.files import checked, publish_json
 
 FILE = "structures.json"
 
@@ -47,8 +47,7 @@ class Structures:
 
     def write(self, scans_csv: Path) -> None:
         """Write `structures.json` beside `scans.csv`."""
-        with publish(scans_csv.with_name(FILE)) as temporary:
-            temporary.write_text(json.dumps({"target": self.target, "values": self.of}, indent=2) + "\n")
+        publish_json(scans_csv.with_name(FILE), {"target": self.target, "values": self.of})
 
 
 def read(scans_csv: Path) -> Structures:
@@ -58,6 +57,7 @@ def read(scans_csv: Path) -> Structures:
         InputError: no such file beside it, or another one.
     """
     path = scans_csv.with_name(FILE)
+    checked(path)
     try:
         told = json.loads(path.read_text())
         values = {

@@ -99,7 +99,7 @@ def main() -> None:
         rows = write_synthetic(
             arguments.scans, fits, Intensity(**arguments.intensity), folder, patients, arguments.workers
         )
-        rows.to_csv(folder / "index.csv", index=False)
+        index.write(rows, folder / "index.csv")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan.errors import InputError
+from gan.files import checked, require
 
 FILES = ("slices.json", "index.csv", "images.npy", "targets.npy", "body.npy")
 
@@ -80,6 +81,21 @@ class Batch:
         return self.map(lambda tensor: tensor[rows])
 
 
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file of a slice cache.
+
+    Raises:
+        InputError: a file is missing, or is not the one that `slices.json` names.
+    """
+    facts = folder / FILES[0]
+    found = {facts.name: checked(facts)}
+    told = json.loads(facts.read_text())["sha256"]
+    for name in FILES[1:]:
+        require(folder / name, told[name], facts)
+        found[name] = told[name]
+    return found
+
+
 class Slices:
     """A folder of 2-D slices, memory-mapped, or resident on a GPU.
 
@@ -95,6 +111,7 @@ class Slices:
             target_pixels, and grid (equal for a case's scans that are aligned voxel by voxel), pixel_mm (edge of a
             pixel), slice_mm (from slice to slice).
         train: the labels of `index` that train.
+        sha256: of every file of the cache.
     """
 
     depth: int = 1  # planes of an image, at least
@@ -121,12 +138,10 @@ class Slices:
             labelled: use nothing of scans without a label.
 
         Raises:
-            InputError: a file is missing, the files disagree, a modality is unknown or has no training slice, or there
-                is no such fold.
+            InputError: a file is missing or is not the one that was published, the files disagree, a modality is
+                unknown or has no training slice, or there is no such fold.
         """
-        for name in FILES:
-            if not (folder / name).is_file():
-                raise InputError(folder / name, "nothing", "a file of the slice cache")
+        self.sha256 = digests(folder)
         about = json.loads((folder / "slices.json").read_text())
         self.folder = folder
         self.modalities: list[str] = list(modalities or about["modalities"])

@@ -1,6 +1,7 @@
 """The file that a training leaves behind, of which nothing is executed when it is read."""
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import torch
 
 from gan import weights
 from gan.errors import InputError
-from gan.files import publish
+from gan.files import checked, publish
 
+EXPECTED = "a checkpoint of gan.train"
 KEYS = {"config", "log", "gpu_memory_gb", "round", "method", "averaged", "optimizers", "random", "watched"}
 
 
@@ -39,18 +41,50 @@ def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU; its tensors stay on disk until they are used.
+    """Read the checkpoint of a finished training, `model.pt`; as `read`.
+
+    Raises:
+        InputError: the file is missing, is another one than was published, or is of another kind.
+    """
+    if path.is_file():
+        checked(path)
+    return read(path)
+
+
+def load_unfinished(path: Path) -> dict[str, Any]:
+    """Read the checkpoint of a training that goes on, `checkpoint.pt`, by the checksums in it; as `read`.
+
+    It is renamed often and is never found without its hash, or with another's, since that is in the file itself.
 
     Raises:
         InputError: the file is missing, broken or of another kind.
     """
-    expected = "a checkpoint of gan.train"
+    if path.is_file() and not is_whole(path):
+        raise InputError(path, "a file that is broken", EXPECTED)
+    return read(path)
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether every part of a file that `torch.save` wrote has the checksum (CRC-32) beside it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError):
+        return False
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU; its tensors stay on disk until they are used.
+
+    Raises:
+        InputError: the file is missing, unreadable or of another kind.
+    """
     if not path.is_file():
-        raise InputError(path, "no file", expected)
+        raise InputError(path, "no file", EXPECTED)
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise InputError(path, f"something unreadable ({type(error).__name__})", expected) from error
+        raise InputError(path, f"something unreadable ({type(error).__name__})", EXPECTED) from error
     if not isinstance(checkpoint, dict) or checkpoint.keys() != KEYS:
-        raise InputError(path, "a file of another kind", expected)
+        raise InputError(path, "a file of another kind", EXPECTED)
     return checkpoint

@@ -1,6 +1,12 @@
-"""Files that are either complete or absent, and the hash that says which."""
+"""Files that are either complete or absent, and the hash that says which.
+
+What a later step reads is sealed: its SHA-256 lies beside it in `<name>.sha256`, as `sha256sum` writes it, and whoever
+reads it calls `checked` first. The rest of a folder is named, with hashes, in a sealed file in it, and is checked by
+`require`.
+"""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,13 +19,15 @@ from gan.errors import InputError
 
 PUBLISHED = ".published"
 FULL_BYTES = 2**20  # a disk with less room is full
+SEAL = ".sha256"
+AGAIN = "; delete the file and run again what makes it"
 
 
 @contextmanager
-def publish(path: Path) -> Iterator[Path]:
+def publish(path: Path, sealed: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`, with its suffix; on success it is synced to disk and renamed to `path`.
 
-    If the block raises, nothing is left behind and a former `path` stays as it was.
+    If the block raises, nothing is left behind and a former `path` stays as it was. `sealed`: a later step reads it.
 
     Raises:
         InputError: the disk is full.
@@ -29,13 +37,75 @@ def publish(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
-        temporary.replace(path)
+        if sealed:
+            rename_sealed(temporary, path)
+        else:
+            temporary.replace(path)
         _sync(path.parent)
     except (OSError, RuntimeError) as error:
         _tell_a_full_disk(path, error)
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def publish_json(path: Path, content: object) -> None:
+    """Publish a sealed JSON file."""
+    with publish(path, sealed=True) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def rename_sealed(source: Path, path: Path) -> None:
+    """Rename a complete file to `path`, whose hash is put there first.
+
+    At no moment does a file that is not the one of the hash pass: until the file is renamed, a former one does not.
+    """
+    seal(path, sha256(source))
+    source.replace(path)
+
+
+def seal(path: Path, digest: str | None = None) -> None:
+    """Put a hash beside `path`: the file's own, or that of the file that is about to come there."""
+    with publish(_seal_of(path)) as temporary:
+        temporary.write_text(_sealing(path, digest or sha256(path)))
+
+
+def checked(path: Path) -> str:
+    """Return the SHA-256 of a sealed file.
+
+    Raises:
+        InputError: the file or its seal is missing, or the file is not the one that was sealed.
+    """
+    if not path.is_file():
+        raise InputError(path, "no such file", "one that an earlier step made")
+    return require_sealed(path, sha256(path))
+
+
+def require_sealed(path: Path, digest: str) -> str:
+    """Return the SHA-256 of a file, after it was compared with the seal beside.
+
+    Raises:
+        InputError: there is no seal, or another one.
+    """
+    beside = _seal_of(path)
+    if not beside.is_file():
+        raise InputError(path, f"no {beside.name} beside it", f"the hash that it was published with{AGAIN}")
+    if beside.read_text(errors="replace") != _sealing(path, digest):
+        raise InputError(path, "another file than was published", f"that of {beside.name}{AGAIN}")
+    return digest
+
+
+def require(path: Path, digest: str, record: Path) -> Path:
+    """Return the path of a file that a record names with its SHA-256.
+
+    Raises:
+        InputError: the file is missing, or is not the one that was recorded.
+    """
+    if not path.is_file():
+        raise InputError(path, "no such file", f"the file that {record} names")
+    if (found := sha256(path)) != digest:
+        raise InputError(path, f"sha256 {found[:12]}…", f"{digest[:12]}… as {record} says")
+    return path
 
 
 def _beside(path: Path) -> Path:
@@ -64,10 +134,24 @@ def remove_leftovers(folder: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
+def _seal_of(path: Path) -> Path:
+    return path.with_name(path.name + SEAL)
+
+
+def _sealing(path: Path, digest: str) -> str:
+    return f"{digest}  {path.name}\n"
+
+
 def sha256(path: Path) -> str:
     """Return the file's SHA-256 in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file in a folder, by its path in it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
 @contextmanager

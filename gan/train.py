@@ -9,6 +9,7 @@ At SIGTERM it writes `checkpoint.pt` after the round that it is in and ends with
 import argparse
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,10 +20,10 @@ import torch
 from tqdm import tqdm
 
 from gan import checkpoint, preemption, stopwatch
-from gan.batch import FILES, Draw, Slices
+from gan.batch import Draw, Slices, digests
 from gan.errors import InputError, run
 from gan.feed import batches
-from gan.files import sha256
+from gan.files import publish, rename_sealed, sha256
 from gan.lease import lease
 from gan.methods import METHODS
 from gan.samples import save_grid
@@ -89,11 +90,13 @@ def train(
     told = threading.Event()
     with preemption.heeded(told.set, first=trainer.fabric.is_global_zero):
         play(trainer, data, config, output, log, told)
-    now = resolved(data, name, settings, seed, pretrained)
+    now = resolved(data, name, settings, seed, pretrained) | {"slices": digests(data.folder)}
     if changed := [key for key in config if now[key] != config[key]]:
         raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
     if trainer.fabric.is_global_zero:
-        unfinished.replace(output / "model.pt")
+        with publish(output / "log.csv", sealed=True) as temporary:
+            shutil.copyfile(output / "log.csv", temporary)
+        rename_sealed(unfinished, output / "model.pt")
 
 
 def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -101,7 +104,7 @@ def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        saved = checkpoint.load(path)
+        saved = checkpoint.load_unfinished(path)
     except InputError as error:
         logger.info("%s: starting afresh", error)
         return None
@@ -178,7 +181,7 @@ def resolved(
         "image_size": slices.image_size,
         "depth": slices.depth,
         "patients": sorted(set(slices.index.loc[slices.train, "patient"])),
-        "slices": {file: sha256(slices.folder / file) for file in FILES},
+        "slices": slices.sha256,
         "pretrained": {network: sha256(path) for network, path in pretrained.items()},
         "torch": torch.__version__.split("+")[0],
         "sources": {path.as_posix(): sha256(ROOT / path) for path in training_sources(name)},

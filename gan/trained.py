@@ -31,7 +31,7 @@ class Trained:
     """
 
     def __init__(self, path: Path) -> None:
-        """Load `model.pt`, a checkpoint, or the weights of a bundle.
+        """Load `model.pt`, or the weights of a bundle.
 
         Raises:
             InputError: the file is missing, broken or of another kind.

@@ -36,7 +36,8 @@ class Volumes(Slices):
             patch: edge in voxels of the cubes that batches hold, at a place drawn anew for each batch, within the box
                 around the body where that is larger; None for whole volumes, as deep as the deepest that trains.
         """
-        self.folder, self.modalities, self.image_size = slices.folder, slices.modalities, slices.image_size
+        self.folder, self.sha256 = slices.folder, slices.sha256
+        self.modalities, self.image_size = slices.modalities, slices.image_size
         self._slices, self._patch = slices, patch
         self._orders = {}
         used = (slices.index["set"] == "watch") | slices.index.index.isin(slices.train)

@@ -14,7 +14,7 @@ import pytest
 
 from enrich import index, volume
 from enrich.datasets import dicom
-from gan.files import sha256
+from gan.files import publish_json, sha256
 from tests.examples import run_example
 
 RESULTS = "results/my-chaos"
@@ -56,7 +56,7 @@ def test_the_worked_example_ends_with_a_report_and_the_next_patient(project):
 
 def test_a_bundle_holds_no_pickle_and_nobody(project, bundle):
     suffixes = {path.suffix for path in bundle.rglob("*") if path.is_file()}
-    assert suffixes == {".safetensors", ".json", ".md", ""}  # the last is the mark of a published folder
+    assert suffixes == {".safetensors", ".json", ".sha256", ".md", ""}  # the last is the mark of a published folder
     patients = set(index.read(project / f"{RESULTS}/scans.csv", index.SCANS)["patient"])
     text = "".join(path.read_text() for path in bundle.rglob("*") if path.suffix in (".json", ".md"))
     assert not [patient for patient in patients if f'"{patient}"' in text or f" {patient} " in text]
@@ -130,7 +130,7 @@ def test_a_case_that_keeps_its_scans_is_given_what_it_lacks(project, bundle, tmp
     copy = tmp_path / "bundle"
     shutil.copytree(bundle, copy)
     told = json.loads((copy / "bundle.json").read_text())
-    (copy / "bundle.json").write_text(json.dumps(told | {"missing": {"source": "mean"}}))
+    publish_json(copy / "bundle.json", told | {"missing": {"source": "mean"}})
     scan = held_out(project).query("modality == 't1'").iloc[0]
     results, made = project / RESULTS, tmp_path / "out/case"
     done = program("predict", copy, "--image", f"t1={results / scan['image']}", "--output", made.parent)
@@ -173,6 +173,10 @@ def test_a_changed_bundle_is_refused(project, bundle, tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     done = program("predict", copy, "--image", "ct=x.nii.gz", "--output", tmp_path / "out")
     assert "found another file, expected the one that" in done.stderr
+    path = copy / "bundle.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    done = program("predict", copy, "--image", "ct=x.nii.gz", "--output", tmp_path / "out")
+    assert "bundle.json: found another file than was published" in done.stderr
 
 
 def test_a_bundle_that_names_code_is_refused_and_runs_none(project, bundle, tmp_path):
@@ -187,7 +191,7 @@ def test_a_bundle_that_names_code_is_refused_and_runs_none(project, bundle, tmp_
     architecture["arch_kwargs"] |= {"repo_or_dir": str(copy), "model": "network", "source": "local"}
     path.write_text(json.dumps(plans))
     told["files"]["nnunet/ct/plans.json"] = sha256(path)
-    (copy / "bundle.json").write_text(json.dumps(told))
+    publish_json(copy / "bundle.json", told)
     image = project / RESULTS / held_out(project).query("modality == 'ct'").iloc[0]["image"]
     done = program("predict", copy, "--image", f"ct={image}", "--output", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 1

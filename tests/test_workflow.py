@@ -14,6 +14,7 @@ import yaml
 
 from tests import warm
 from tests.faults.chain import Fault, assert_same_results, resume
+from tests.tampering import Programs, changed, flipped, listed_jobs, readers, state, truncated
 
 ROOT = Path(__file__).parents[1]
 CONFIG = {
@@ -240,6 +241,113 @@ def test_the_reason_of_a_failure_stands_on_the_screen_and_nothing_is_written(pro
     assert re.search(rf"prepare\.log: error: {tmp_path}/nowhere: found .*, expected ", done.stderr)
     left = {path.name for path in (project / "results" / "wrong").iterdir()}
     assert left <= {"config.yaml", "logs", "benchmarks"}
+
+
+COMPANIONS = [
+    ("slices", "scans.csv", "structures.json"),
+    ("slices", "scans.csv", "scans/*_ct.nii.gz"),
+    ("slices", "scans.csv", "scans/*_label.nii.gz"),
+    *(("train_gan", "slices.json", name) for name in ("index.csv", "images.npy", "targets.npy", "body.npy")),
+    ("nnunet_preprocess", "dataset.json", "../../../../../scans/*_ct.nii.gz"),
+    ("nnunet_preprocess", "dataset.json", "../../../../../scans/*_ct_label.nii.gz"),
+    ("nnunet_train", "preprocessed.json", "nnUNetPlans.json"),
+    ("nnunet_train", "preprocessed.json", "dataset.json"),
+    ("nnunet_train", "preprocessed.json", "dataset_fingerprint.json"),
+    ("nnunet_train", "preprocessed.json", "nnUNetPlans_2d/*.b2nd"),
+    ("nnunet_train", "preprocessed.json", "nnUNetPlans_2d/*.pkl"),
+    ("nnunet_train", "preprocessed.json", "gt_segmentations/*.nii.gz"),
+    ("nnunet_predict", "dataset.json", "imagesTs/*.nii.gz"),
+    ("evaluate", "index.csv", "*.nii.gz"),
+    ("score_translations", "index.csv", "*_to_t1.nii.gz"),
+    ("html_report", "model.pt", "log.csv"),
+    ("audit", "slices.json", "images.npy"),
+    ("audit", "index.csv", "made_by.json"),
+]
+"""Rule, one of its inputs, and what a program reads beside it."""
+
+
+@pytest.fixture(scope="module")
+def jobs(project):
+    done = snakemake(project, "--dry-run", "--forceall", "--printshellcmds", "all")
+    found = listed_jobs(done.stdout + done.stderr)
+    assert len({job.rule for job in found}) == 31 - 1  # `all` runs nothing
+    return found
+
+
+@pytest.fixture(scope="module")
+def programs(project, jobs, tmp_path_factory):
+    """Return what runs programs, and the folder in which it does, with links to the results."""
+    folder = tmp_path_factory.mktemp("tampered")
+    shutil.copytree(project / "results", folder / "results", symlinks=True, copy_function=os.link)
+    found = Programs(folder, sorted({job.command[0] for job in jobs}))
+    yield found, folder
+    found.close()
+
+
+def assert_refused(project, programs, job, path, damage):
+    """Run a job's program while a file has another content: one line names it, and nothing is written."""
+    run, folder = programs
+    before = state(folder)
+    with changed(folder / path, project / path, damage):
+        code, said = run.run(job.command)
+        after = state(folder)
+    where = f"{job.rule}: {path}: {said}"
+    assert code == 1, where
+    assert "Traceback" not in said, where
+    assert re.fullmatch(
+        rf"error: (\S*: )?(\S+/)?{re.escape(path.name)}: found .*, expected .*", said.splitlines()[-1]
+    ), where
+    gone = {folder / output for output in job.outputs} - after.keys()
+    assert {file: facts for file, facts in before.items() if file not in gone | {folder / path}} == {
+        file: facts for file, facts in after.items() if file != folder / path
+    }, where
+    for output in gone:
+        os.link(project / output.relative_to(folder), output)
+
+
+@pytest.mark.parametrize("damage", [flipped, truncated])
+def test_no_program_takes_an_artifact_that_changed_after_it_was_published(project, jobs, programs, damage):
+    pairs = [(job, path) for job, path in readers(jobs) if path.name != "phantom.json"]  # raw scans, which users have
+    assert len(pairs) > 60
+    for job, path in pairs:
+        assert_refused(project, programs, job, path, damage)
+
+
+@pytest.mark.parametrize(("rule", "beside", "glob"), COMPANIONS, ids=lambda text: text)
+def test_no_program_takes_a_changed_file_of_an_artifact(project, jobs, programs, rule, beside, glob):
+    wanted = ((job, path) for job in jobs if job.rule == rule for path in job.inputs if path.name == beside)
+    job, path = next((job, file) for job, path in wanted for file in sorted(project.glob(f"{path.parent}/{glob}")))
+    path = path.resolve().relative_to(project)
+    assert_refused(project, programs, job, path, flipped)
+
+
+def test_what_nnunet_reads_beside_a_checkpoint_is_put_back(project, jobs, programs):
+    run, folder = programs
+    job = next(job for job in jobs if job.rule == "nnunet_predict")
+    model = next(path for path in job.inputs if path.name == "checkpoint_final.pth").parents[1]
+    for name in ("plans.json", "dataset.json"):
+        (folder / model / name).unlink()
+    (folder / model / "plans.json").write_text("{")
+    code, said = run.run(job.command)
+    assert code == 0, said
+    for path in (model / "plans.json", model / "dataset.json", *job.outputs):
+        assert (folder / path).read_bytes() == (project / path).read_bytes()
+
+
+def test_a_table_cut_by_hand_stops_the_run_and_once_deleted_is_made_again(project):
+    scores, tables = project / "results/tiny/scores/segmentation.csv", project / "results/tiny/tables"
+    timed = {"cost"}
+    before = {path.name: path.read_bytes() for path in tables.iterdir() if path.stem not in timed}
+    scores.write_bytes(truncated(scores.read_bytes()))
+    done = snakemake(project, "all")
+    assert done.returncode == 1
+    assert re.search(r"\.log: error: results/tiny/scores/segmentation\.csv: found another file than was", done.stderr)
+    assert all(path.read_bytes() == before[path.name] for path in tables.iterdir() if path.name in before)
+    scores.unlink()
+    done = snakemake(project, "all")
+    assert done.returncode == 0, done.stderr[-5000:]
+    assert {path.name: path.read_bytes() for path in tables.iterdir() if path.name in before} == before
+    assert planned(project, "all") == set()
 
 
 def test_other_slices_retrain_all_even_if_they_were_made_alone(project):

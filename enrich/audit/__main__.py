@@ -7,7 +7,6 @@ last, and no `audit.json` is left.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,14 +17,16 @@ from enrich.audit.datasets import datasets_of_training_patients
 from enrich.audit.filled import channels_filled_as_configured, dropped_scans_unseen
 from enrich.audit.patients import as_configured, every_patient_tests_once, one_person_one_set, scans_as_recorded
 from enrich.audit.scored import every_test_case_scored_once
+from enrich.audit.seals import results_as_published
 from enrich.audit.segmenters import no_test_patient_trains
 from enrich.audit.study import Study
 from enrich.audit.translations import translations_of_test_patients
 from enrich.audit.translators import caches_without_tests, no_test_patient_translates
 from gan.errors import run
-from gan.files import publish
+from gan.files import publish_json
 
 CHECKS: tuple[Callable[[Study], Check], ...] = (
+    results_as_published,
     one_person_one_set,
     every_patient_tests_once,
     as_configured,
@@ -70,8 +71,7 @@ def main() -> None:
     leftovers = sorted(path.relative_to(arguments.run).as_posix() for path in study.results.all_leftovers)
     files = study.files.relative_to(arguments.run)
     content = {"passed": True, "checks": [check.as_json() for check in checks], "leftovers": leftovers, "files": files}
-    with publish(arguments.output) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+    publish_json(arguments.output, content)
 
 
 if __name__ == "__main__":

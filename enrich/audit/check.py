@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import require_sealed, sha256
 
 
 class Files:
@@ -78,6 +78,12 @@ class Check:
         except InputError:
             return self.require(False, path, "no such file", f"the file that {record} names")
         return self.require(found == digest, path, f"sha256 {found[:12]}…", f"{str(digest)[:12]}… as {record} says")
+
+    def require_sealed(self, path: Path) -> None:
+        """Require that a file is there and is the one of the seal beside it."""
+        with self.reading():
+            require_sealed(path, self.files.sha256(path))
+            self.examined += 1
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -63,7 +63,7 @@ DATASET = keys(
     test_cases=NAMES,
 )
 FOLDS = _list(keys(train=NAMES, val=NAMES))
-PREPROCESSED = keys(plans=TEXT, configuration=TEXT, plans_sha256=TEXT, dataset_sha256=TEXT, cases=_each(TEXT))
+PREPROCESSED = keys(plans=TEXT, configuration=TEXT, sha256=_each(TEXT))
 MADE_BY = keys(networks_sha256=NAMES, inputs_sha256=NAMES)
 GAN_TRAINING = keys(seed=NUMBER, patients=NAMES, slices=_each(TEXT), pretrained=_each(TEXT))
 NNUNET_TRAINING = keys(

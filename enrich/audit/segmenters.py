@@ -37,10 +37,11 @@ def _require_nnunet(check: Check, study: Study, split: Split, path: Path) -> Non
     summary_path = folder / "preprocessed.json"
     check.require_file(summary_path, settings["preprocessed_sha256"], path)
     summary = read_json(summary_path, records.PREPROCESSED)
-    plans = folder / f"{summary['plans']}.json"
-    for link in (raw / "dataset.json", folder / "dataset.json"):
-        check.require_file(link, summary["dataset_sha256"], summary_path)
-    check.require_file(plans, summary["plans_sha256"], summary_path)
+    plans, recorded = folder / f"{summary['plans']}.json", summary["sha256"]
+    check.require_file(raw / "dataset.json", recorded.get("dataset.json"), summary_path)
+    study.files.prefetch(folder / file for file in recorded)
+    for file in dict.fromkeys([plans.name, "dataset.json", *recorded]):
+        check.require_file(folder / file, recorded.get(file), summary_path)
     dataset = read_json(raw / "dataset.json", records.DATASET)["dataset"]
     check.require(arguments["dataset_json"]["dataset"] == dataset, path, "another dataset", raw / "dataset.json")
     fold = path.parent.name.removeprefix("fold_")
@@ -54,25 +55,19 @@ def _require_nnunet(check: Check, study: Study, split: Split, path: Path) -> Non
         starts = {study.files.sha256(checkpoint): checkpoint for checkpoint in split.found["checkpoints"]}
         found = f"a start from {starts.get(digest) or study.results.named('network', digest)}"
         check.require(starts.get(digest) == own, path, found, f"Single of its modality, labels, seed and fold: {own}")
-    _require_arrays(check, study, summary_path, summary, dataset, plans)
+    _require_arrays(check, summary_path, summary, dataset, plans)
 
 
-def _require_arrays(
-    check: Check, study: Study, path: Path, summary: dict[str, Any], dataset: dict[str, Any], plans: Path
-) -> None:
+def _require_arrays(check: Check, path: Path, summary: dict[str, Any], dataset: dict[str, Any], plans: Path) -> None:
     """Require the preprocessed cases of a dataset, and no other ones."""
-    recorded: dict[str, str] = summary["cases"]
-    cases = {name.removesuffix("_seg") for name in recorded}
-    others = cases ^ dataset.keys()
-    check.require(not others, path, f"other cases: {', '.join(sorted(others))}", "those of dataset.json")
     configuration = summary["configuration"]
     planned = read_json(plans, records.plans_of(configuration))["configurations"]
     arrays = path.parent / planned[configuration]["data_identifier"]
-    strangers = {file.stem for file in arrays.glob("*.b2nd")} - recorded.keys()
+    recorded = {Path(name).stem for name in summary["sha256"] if Path(name).match(f"{arrays.name}/*.b2nd")}
+    others = {name.removesuffix("_seg") for name in recorded} ^ dataset.keys()
+    check.require(not others, path, f"other cases: {', '.join(sorted(others))}", "those of dataset.json")
+    strangers = {file.stem for file in arrays.glob("*.b2nd")} - recorded
     check.require(not strangers, arrays, f"also {', '.join(sorted(strangers))}", f"only the cases of {path}")
-    study.files.prefetch(arrays / f"{name}.b2nd" for name in recorded)
-    for name, digest in recorded.items():
-        check.require_file(arrays / f"{name}.b2nd", digest, path)
 
 
 def read_arguments(path: Path) -> dict[str, Any]:

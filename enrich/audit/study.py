@@ -22,6 +22,7 @@ from enrich.crossfit import ALL
 from enrich.splits import Splits
 from gan import checkpoint
 from gan.errors import InputError
+from gan.files import checked
 
 T = TypeVar("T")
 Known = dict[str, tuple[str, str]]
@@ -226,6 +227,8 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: no YAML, a missing key, or a method of another version.
     """
+    if path.is_file():
+        checked(path)
     try:
         config: dict[str, Any] = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -253,7 +256,7 @@ def training_of(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, broken or of another kind, or says nothing of its patients.
     """
-    config: dict[str, Any] = checkpoint.load(path)["config"]
+    config: dict[str, Any] = checkpoint.read(path)["config"]
     records.require(config, records.GAN_TRAINING, path)
     return config
 

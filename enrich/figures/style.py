@@ -12,5 +12,5 @@ PALETTE = "colorblind"
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG without date or version: equal figures are equal bytes."""
-    with publish(path) as temporary:
+    with publish(path, sealed=True) as temporary:
         figure.savefig(temporary, dpi=DPI, metadata={"Software": None})

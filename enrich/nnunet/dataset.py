@@ -1,7 +1,6 @@
 """nnU-Net's raw dataset: the real channel and the added ones, or further cases, by path; no voxel is copied."""
 
 import argparse
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from enrich import index, splits, structures, volume
 from enrich.modality import title
 from enrich.scan import Structures as Values
 from gan.errors import InputError, run
-from gan.files import publish_folder, sha256
+from gan.files import publish_folder, publish_json, sha256
 
 FOLDS = 5
 FOLD_SEED = 12345  # nnU-Net's own
@@ -176,7 +175,7 @@ def further_cases(cases_csv: Path, modality: str, real: Sequence[Case], patients
         image = index.file_of(cases_csv, row["image"], row["sha256"])
         label = index.file_of(cases_csv, row["label"], row["label_sha256"])
         volume.require_same_grid(label, volume.read_grid(label), volume.read_grid(image))
-        found.append(Case(name, row["patient"], [image], label))
+        found.append(Case(name, row["patient"], [image], label, (row["sha256"], row["label_sha256"])))
     return found
 
 
@@ -235,9 +234,20 @@ def write(
             for number, image in enumerate(case.images):
                 (images / f"{case.name}_{number:04d}{FILE_ENDING}").symlink_to(_relative(image, folder / "imagesTs"))
         if folds is not None:
-            (temporary / "splits_final.json").write_text(json.dumps(folds, indent=2) + "\n")
-        content = header | counts | named | {"dataset": dataset}
-        (temporary / "dataset.json").write_text(json.dumps(content, indent=2) + "\n")
+            publish_json(temporary / "splits_final.json", folds)
+        hashes = dict(_hashes(folder, (*training, *synthetic), test))
+        publish_json(temporary / "dataset.json", header | counts | named | {"dataset": dataset, "sha256": hashes})
+
+
+def _hashes(folder: Path, training: Sequence[Case], test: Sequence[Case]) -> Iterator[tuple[str, str]]:
+    """Yield the SHA-256 of every image and label map that trains, and of every image to predict, by path."""
+    for case in training:
+        for path, digest in zip((*case.images, case.label), case.content, strict=True):
+            if path is not None:
+                yield _relative(path, folder), digest
+    for case in test:
+        for number, digest in enumerate(case.content[: len(case.images)]):
+            yield f"imagesTs/{case.name}_{number:04d}{FILE_ENDING}", digest
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -16,7 +16,7 @@ from enrich.nnunet.dataset import FILE_ENDING
 from enrich.volume import Volume
 from gan import stopwatch
 from gan.errors import InputError, run
-from gan.files import publish_folder, sha256
+from gan.files import checked, publish_folder, require, sha256
 from gan.lease import lease
 
 
@@ -24,10 +24,11 @@ def images_to_predict(dataset: Path) -> dict[str, list[Path]]:
     """Return the channels of every test case of a raw dataset.
 
     Raises:
-        InputError: no such dataset, no test case, or a channel that is missing.
+        InputError: no such dataset, no test case, or a channel that is missing or is not the one that was indexed.
     """
     if not dataset.is_file():
         raise InputError(dataset, "no such file", "dataset.json of an nnU-Net dataset")
+    checked(dataset)
     content = json.loads(dataset.read_text())
     folder = dataset.parent / "imagesTs"
     images = {
@@ -37,8 +38,7 @@ def images_to_predict(dataset: Path) -> dict[str, list[Path]]:
     if not images:
         raise InputError(dataset, "no test cases", "at least one")
     for path in (path for paths in images.values() for path in paths):
-        if not path.is_file():
-            raise InputError(path, "no such file", "a channel of a test case")
+        require(path, content["sha256"][path.relative_to(dataset.parent).as_posix()], dataset)
     return images
 
 
@@ -50,7 +50,7 @@ def load(checkpoints: Sequence[Path], mirroring: bool = True) -> Any:
         mirroring: average over mirrored images too, as far as the trainer allows it.
 
     Raises:
-        InputError: a checkpoint that is missing or is of another model.
+        InputError: a checkpoint that is missing, is not the one that was published or is of another model.
     """
     model = checkpoints[0].parent.parent
     for path in checkpoints:
@@ -58,16 +58,20 @@ def load(checkpoints: Sequence[Path], mirroring: bool = True) -> Any:
             raise InputError(path, "no such file", "a checkpoint")
         if path.parent.parent != model:
             raise InputError(path, f"the model {path.parent.parent}", model)
+        checked(path)
     with environment.importing():  # of the trainer too, which the model names
         environment.configure(0)
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+        from enrich.nnunet import weights
 
         predictor = nnUNetPredictor(
             use_mirroring=mirroring,
             device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
             allow_tqdm=sys.stderr.isatty(),
         )
+        weights.restore_beside(checkpoints[0])
         folds = tuple(path.parent.name.removeprefix("fold_") for path in checkpoints)
         predictor.initialize_from_trained_model_folder(str(model), folds, checkpoints[0].name)
     return predictor

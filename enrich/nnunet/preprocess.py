@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from enrich import index
 from enrich.nnunet import environment
 from gan.errors import InputError, run
-from gan.files import publish_folder, sha256
+from gan.files import checked, digests, publish_folder, publish_json, require
 
 FOREGROUND_SAMPLES = 100_000_000  # nnU-Net's own; statistics of 100,000 differ by about 1 %
 
@@ -42,13 +41,15 @@ def preprocess(
             for the planner's own.
 
     Raises:
-        InputError: no such dataset, planner or configuration, a folder with another name, or no plans to take over.
+        InputError: no such dataset, files of it other than it was written with, no such planner or configuration, a
+            folder with another name, or no plans to take over.
     """
     if not dataset.is_file():
         raise InputError(dataset, "no such file", "dataset.json of an nnU-Net dataset")
     name = dataset.parent.name
     if folder.name != name:
         raise InputError(folder, f"the name {folder.name}", name)
+    _require_files(dataset)
     with publish_folder(folder) as temporary:
         with environment.importing():
             environment.configure(1, raw=dataset.parent.parent, preprocessed=temporary)
@@ -57,18 +58,12 @@ def preprocess(
                 identifier = _plan(name, planner, gpu_memory_gb, foreground_samples, workers, spacing_mm)
             else:
                 identifier = _take_plans(plans_of, dataset, temporary / name)
-            cases = _preprocess(name, temporary / name, identifier, configuration, workers)
+            _preprocess(name, temporary / name, identifier, configuration, workers)
         for path in (temporary / name).iterdir():
             path.rename(temporary / path.name)
         (temporary / name).rmdir()
-        summary = {
-            "plans": identifier,
-            "configuration": configuration,
-            "plans_sha256": sha256(temporary / f"{identifier}.json"),
-            "dataset_sha256": sha256(temporary / "dataset.json"),
-            "cases": cases,
-        }
-        (temporary / "preprocessed.json").write_text(json.dumps(summary, indent=2) + "\n")
+        summary = {"plans": identifier, "configuration": configuration, "sha256": digests(temporary)}
+        publish_json(temporary / "preprocessed.json", summary)
 
 
 def _plan(
@@ -104,22 +99,22 @@ def _take_plans(plans_of: Path, dataset: Path, folder: Path) -> str:
         raise InputError(plans_of, "no such file", "preprocessed.json of the dataset whose plans to take over")
     if plans_of.parent.name != folder.name:
         raise InputError(plans_of.parent, f"the name {plans_of.parent.name}", folder.name)
+    checked(plans_of)
     summary = json.loads(plans_of.read_text())
-    plans = index.file_of(plans_of, f"{summary['plans']}.json", summary["plans_sha256"])
-    planned = index.file_of(plans_of, "dataset.json", summary["dataset_sha256"])
+    names = (f"{summary['plans']}.json", "dataset.json", "dataset_fingerprint.json")
+    plans, planned, fingerprint = (require(plans_of.with_name(n), summary["sha256"][n], plans_of) for n in names)
     ours, theirs = (json.loads(path.read_text()) for path in (dataset, planned))
     for key in ("channel_names", "labels"):
         if ours[key] != theirs[key]:
             raise InputError(dataset, f"{key} {ours[key]}", f"{theirs[key]} as in {planned}")
     folder.mkdir()
     splits = dataset.with_name("splits_final.json")
-    fingerprint = plans.with_name("dataset_fingerprint.json")
     for path in (plans, fingerprint, dataset, *([splits] if splits.is_file() else [])):
         shutil.copy(path, folder)
     return str(summary["plans"])
 
 
-def _preprocess(name: str, folder: Path, identifier: str, configuration: str, workers: int) -> dict[str, str]:
+def _preprocess(name: str, folder: Path, identifier: str, configuration: str, workers: int) -> None:
     with environment.importing():
         from nnunetv2.experiment_planning.plan_and_preprocess_api import preprocess_dataset
         from nnunetv2.utilities.dataset_name_id_conversion import convert_dataset_name_to_id
@@ -128,8 +123,17 @@ def _preprocess(name: str, folder: Path, identifier: str, configuration: str, wo
     if configuration not in planned:
         raise InputError("configuration", configuration, f"one that nnU-Net plans for it: {', '.join(planned)}")
     preprocess_dataset(convert_dataset_name_to_id(name), identifier, (configuration,), (workers,))
-    arrays = sorted((folder / planned[configuration]["data_identifier"]).glob("*.b2nd"))
-    return {path.stem: sha256(path) for path in arrays}
+
+
+def _require_files(dataset: Path) -> None:
+    """Require the training images, label maps and folds of a raw dataset to be the files that it was written with."""
+    folds = dataset.with_name("splits_final.json")
+    for path in (dataset, *([folds] if folds.is_file() else [])):
+        checked(path)
+    told = json.loads(dataset.read_text())
+    for case in told["dataset"].values():
+        for name in (*case["images"], case["label"]):
+            require(dataset.parent / name, told["sha256"][name], dataset)
 
 
 def main() -> None:

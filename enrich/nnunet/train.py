@@ -10,7 +10,7 @@ from enrich.nnunet import environment
 from enrich.nnunet.dataset import FOLDS
 from gan import stopwatch
 from gan.errors import InputError, run
-from gan.files import sha256
+from gan.files import checked, require, sha256
 from gan.lease import lease
 
 AUGMENTATION_WORKERS = 12  # nnU-Net's own, which takes at most one a core
@@ -48,8 +48,9 @@ def train(
         devices: GPUs that share each batch, as nnU-Net's own DDP does; so many processes where there is no GPU.
 
     Raises:
-        InputError: no preprocessed dataset, folds or trainer of that name, no such checkpoint to start from, or more
-            devices than cases in a batch, or pairs of cases where half of them are synthetic.
+        InputError: no preprocessed dataset, or files of it other than were published, no folds or trainer of that name,
+            no such checkpoint to start from, or more devices than cases in a batch, or pairs of cases where half of
+            them are synthetic.
     """
     if not preprocessed.is_file():
         raise InputError(preprocessed, "no such file", "a preprocessed nnU-Net dataset")
@@ -58,6 +59,10 @@ def train(
     folder = preprocessed.parent
     if fold != "all" and not (folder / "splits_final.json").is_file():
         raise InputError(folder / "splits_final.json", "no such file", f"the folds of which {fold} is one")
+    digest = checked(preprocessed)
+    summary = json.loads(preprocessed.read_text())
+    for name in (f"{summary['plans']}.json", "dataset.json"):
+        require(folder / name, summary["sha256"][name], preprocessed)
     with environment.importing():
         environment.configure(augmentation_workers, preprocessed=folder.parent, results=results)
         import torch
@@ -65,22 +70,22 @@ def train(
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         from enrich.nnunet.trainer import repeatable, settings_of
+        from gan.checkpoint import is_whole
         from gan.processes import launch
 
     try:
         trainer_class = repeatable(recursive_find_trainer_class_by_name(trainer))
     except RuntimeError as error:
         raise InputError("trainer", trainer, "a trainer of nnU-Net") from error
-    summary = json.loads(preprocessed.read_text())
     settings = {
-        "preprocessed_sha256": sha256(preprocessed),
+        "preprocessed_sha256": digest,
         "epochs": epochs,
         "iterations": iterations,
         "validation_iterations": validation_iterations,
         "augmentation_workers": augmentation_workers,
         "seed": seed,
         "devices": devices,
-        "pretrained_sha256": sha256(pretrained) if pretrained else None,
+        "pretrained_sha256": checked(pretrained) if pretrained else None,
         "code_sha256": [sha256(Path(__file__).with_name(name)) for name in ("train.py", "trainer.py", "loader.py")],
         "versions": {name: version(name) for name in ("nnunetv2", "torch")},
     }
@@ -94,9 +99,11 @@ def train(
     if devices > batch // least:
         raise InputError("--devices", devices, f"at most {batch // least} for the batch of {batch} of the plans{why}")
     fabric = launch(devices)
-    resume = latest.is_file() and settings_of(latest) == settings
+    resume = latest.is_file() and is_whole(latest) and settings_of(latest) == settings
     fabric.barrier()
     if fabric.is_global_zero:
+        for name, recorded in summary["sha256"].items():
+            require(folder / name, recorded, preprocessed)
         _clear(output, resume)
     fabric.barrier()
     fold_name = fold if fold == "all" else int(fold)

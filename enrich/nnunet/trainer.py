@@ -136,7 +136,7 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
     def save_checkpoint(self, filename: str) -> None:
         """Write a checkpoint, complete or not at all."""
         if self.local_rank == 0:
-            with publish(Path(filename)) as temporary:
+            with publish(Path(filename), sealed=filename.endswith("checkpoint_final.pth")) as temporary:
                 super().save_checkpoint(str(temporary))
 
     def on_train_end(self) -> None:

@@ -18,6 +18,7 @@ import torch
 from enrich.nnunet import environment
 from gan import weights
 from gan.errors import InputError
+from gan.files import checked, publish
 
 SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are unpickled by
 ARCHITECTURES = ("dynamic_network_architectures.architectures.",)
@@ -41,11 +42,23 @@ def read_checkpoint(path: Path) -> Any:
         raise InputError(path, f"something unreadable ({type(error).__name__})", expected) from error
 
 
+def restore_beside(checkpoint: Path) -> None:
+    """Put `plans.json` and `dataset.json` of a model back as its checkpoint has them, where nnU-Net's copies differ."""
+    told = read_checkpoint(checkpoint)["init_args"]
+    for name, key in (("plans.json", "plans"), ("dataset.json", "dataset_json")):
+        path, content = checkpoint.parents[1] / name, json.dumps(told[key], indent=4)
+        if not path.is_file() or path.read_text() != content:
+            with publish(path) as temporary:
+                temporary.write_text(content)
+
+
 def export(checkpoints: Sequence[Path], folder: Path) -> None:
     """Write the folds of one model, `…/fold_<fold>/checkpoint_final.pth`, to `folder`; nothing of its patients."""
     folder.mkdir(parents=True)
     model = checkpoints[0].parent.parent
+    restore_beside(checkpoints[0])
     for path in checkpoints:
+        checked(path)
         content = read_checkpoint(path)
         weights.save(folder / f"{path.parent.name}{weights.SUFFIX}", content["network_weights"], {})
     told = {

@@ -24,7 +24,7 @@ from enrich.statistics import power
 from enrich.tables import comparisons as compared
 from enrich.tables.study import Study
 from gan.errors import InputError, run
-from gan.files import publish
+from gan.files import checked, publish
 
 
 def report(arguments: argparse.Namespace) -> str:
@@ -76,6 +76,7 @@ def report(arguments: argparse.Namespace) -> str:
 
 
 def _read_audit(path: Path) -> dict[str, object]:
+    checked(path)
     try:
         found = json.loads(path.read_text())
         if {"passed", "checks", "files"} <= found.keys():

@@ -15,6 +15,7 @@ from enrich.config import Config
 from enrich.report.svg import DASHES, FAINT, SERIES, STYLE, inline
 from enrich.rows import data_set
 from gan.errors import InputError
+from gan.files import checked
 
 PANEL_INCHES = (2.7, 1.8)
 POINTS = 150
@@ -85,6 +86,7 @@ def nnunet_curves(predictions: Mapping[str, Mapping[str, Path]], config: Config)
 def _read_log(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=["step", "quantity", "value"])
+    checked(path)
     try:
         table = pd.read_csv(path)
     except ValueError as error:

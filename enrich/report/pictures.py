@@ -13,6 +13,7 @@ from skimage.measure import approximate_polygon, find_contours
 
 from enrich.volume import Volume
 from gan.errors import InputError
+from gan.files import checked
 
 PNG = b"\x89PNG\r\n\x1a\n"
 QUALITY = 80
@@ -61,7 +62,8 @@ def data_uri(path: Path) -> str:
     Raises:
         InputError: no file, or another one.
     """
-    content = path.read_bytes() if path.is_file() else b""
+    checked(path)
+    content = path.read_bytes()
     if not content.startswith(PNG):
         raise InputError(path, "no PNG", "a figure")
     return "data:image/png;base64," + base64.b64encode(content).decode()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from enrich.tables.layout import ABSENT
 from gan.errors import InputError
+from gan.files import checked
 
 NUMBER = re.compile(r"[+−-]?\d[\d,]*(?:\.\d+)?(?:e[+−-]?\d+)?")
 
@@ -69,6 +70,7 @@ def read_tables(path: Path) -> list[Table]:
     """
     if not path.is_file():
         raise InputError(path, "no such file", "tables in Markdown")
+    checked(path)
     paragraphs = re.split(r"\n\s*\n", path.read_text().strip())
     starts = [number for number, text in enumerate(paragraphs) if text.startswith("|")]
     if not starts:

@@ -12,6 +12,7 @@ from enrich.modality import title
 from enrich.tables.layout import Block, Cell, Column, Table, write
 from enrich.tables.study import Study, parser
 from gan.errors import InputError, run
+from gan.files import checked
 
 STATES = {
     "labelled": "scan with a label",
@@ -52,6 +53,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         InputError: no such file, or another one.
     """
+    checked(path)
     expected = f"a table with the columns {', '.join(COLUMNS)}"
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)

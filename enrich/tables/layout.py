@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from gan.errors import InputError
-from gan.files import publish
+from gan.files import checked, publish
 
 ABSENT = "–"
 
@@ -116,11 +116,12 @@ def read_numbers(path: Path, columns: Sequence[str], text: Sequence[str], absent
     """Read the numbers that `write` wrote: `columns`, of which some are `text`, and some may be `absent` in a row.
 
     Raises:
-        InputError: no such file, or another one.
+        InputError: no such file, another one than was published, or other columns.
     """
     expected = f"a table with the columns {', '.join(columns)}"
     if not path.is_file():
         raise InputError(path, "no such file", expected)
+    checked(path)
     try:
         table = pd.read_csv(
             path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=dict.fromkeys(absent, "")
@@ -134,8 +135,8 @@ def read_numbers(path: Path, columns: Sequence[str], text: Sequence[str], absent
 
 def write(numbers: pd.DataFrame, tables: Sequence[Table], output: Path) -> None:
     """Write the numbers as CSV to `output`, and the tables that show them beside it as .md and .tex; all or none."""
-    paths = [output.with_suffix(suffix) for suffix in (".csv", ".md", ".tex")]
-    with publish(paths[0]) as as_csv, publish(paths[1]) as as_markdown, publish(paths[2]) as as_latex:
+    files = [publish(output.with_suffix(suffix), sealed=True) for suffix in (".csv", ".md", ".tex")]
+    with files[0] as as_csv, files[1] as as_markdown, files[2] as as_latex:
         numbers.to_csv(as_csv, index=False)
         as_markdown.write_text("\n".join(map(markdown, tables)))
         as_latex.write_text("\n".join(map(latex, tables)))

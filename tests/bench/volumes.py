@@ -26,6 +26,7 @@ from enrich.intensity import Intensity
 from enrich.splits import Splits
 from enrich.synthesize import Synthesis, write_synthetic
 from gan import checkpoint, stopwatch
+from gan.files import publish_json
 from gan.methods import METHODS
 from gan.settings import resolve
 from gan.trainer import Trainer
@@ -53,7 +54,7 @@ def prepared_and_sliced(folder: Path, size: int, workers: int) -> dict[str, dict
     correction = ["--correction", "{}", "--target", "liver", "--reader", "chaos", "--folder", folder / "raw"]
     prepare = measured("enrich.prepare", *correction, *options, scans)
     everyone = sorted(set(index.read(scans)["patient"]))
-    (folder / "splits.json").write_text(json.dumps({"train": everyone}))
+    publish_json(folder / "splits.json", {"train": everyone})
     split = ["--scans", scans, "--splits", folder / "splits.json", "--image-size", size, "--intensity", INTENSITY]
     return {"prepare": prepare, "slices": measured("enrich.slices", *split, *options, folder / "slices" / "index.csv")}
 

@@ -24,7 +24,7 @@ from enrich.synthesize import write_synthetic
 from enrich.volume import Volume
 from gan.batch import Slices
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import publish_json, sha256
 from gan.methods import METHODS
 from gan.settings import resolve
 from gan.train import train
@@ -54,7 +54,7 @@ def study(tmp_path_factory):
         ),
     ]
     write_scans(scans, folder / "scans.csv")
-    (folder / "splits.json").write_text(json.dumps(vars(WHO)))
+    publish_json(folder / "splits.json", vars(WHO))
     (folder / "slices").mkdir()
     write_slices(stacks(ScanCutter(folder / "scans.csv", WHO, Intensity(), 64)), folder / "slices", 64)
     write_facts(folder / "slices", MODALITIES, 64, {}, {})
@@ -116,7 +116,8 @@ def test_every_labelled_training_scan_is_translated_or_reconstructed_and_no_othe
     assert rows["patient"].tolist() == [case_of(row) for row in rows.to_dict("records")]
     assert set(rows["patient"]) == {*WHO.train, *WHO.watch}
     files = {path.name for path in made[modality].parent.iterdir()}
-    assert files == {".published", "index.csv", "cases.json", *rows["image"]}
+    sealed = {"index.csv", "index.csv.sha256", "cases.json", "cases.json.sha256"}
+    assert files == {".published", *sealed, *rows["image"]}
 
 
 def test_names_say_what_was_done(made):

@@ -1,4 +1,3 @@
-import json
 import sys
 
 import numpy as np
@@ -13,7 +12,7 @@ from enrich.intensity import Intensity
 from enrich.score import COLUMNS
 from enrich.tables import label_budget as budgets
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import publish_json, sha256
 from tests.enrich.prepared import write_scans
 
 MODALITIES = ["ct", "t1", "t2"]
@@ -24,7 +23,7 @@ TEST = ["ct02", "mr01"]
 def scans_csv(tmp_path, scans):
     write_scans(scans, tmp_path / "scans.csv")
     splits = {"train": ["ct01", "mr02"], "watch": [], "test": TEST, "unlabelled": []}
-    (tmp_path / "splits.json").write_text(json.dumps(splits))
+    publish_json(tmp_path / "splits.json", splits)
     return tmp_path / "scans.csv"
 
 
@@ -154,7 +153,7 @@ def test_translation_figure_needs_a_test_scan_that_shows_the_target(scans_csv):
 
 
 def test_segmentation_figure_is_reproducible(tmp_path, monkeypatch):
-    scores().to_csv(tmp_path / "scores.csv", index=False)
+    index.write(scores(), tmp_path / "scores.csv")
     paths = [tmp_path / f"{k}.png" for k in range(2)]
     arguments = [f"--scores={tmp_path / 'scores.csv'}", "--structure=liver", "--modalities", *MODALITIES]
     arguments += ["--methods", "single", "targan"]
@@ -203,7 +202,7 @@ def test_label_budget_figure_has_a_line_for_each_method_and_share():
 
 def test_label_budget_figure_is_reproducible(tmp_path, monkeypatch):
     scored = scores().replace({"method": {"targan": "single@labels25"}})
-    budgets.summarize(scored, 100, 0).to_csv(tmp_path / "label_budget.csv", index=False)
+    index.write(budgets.summarize(scored, 100, 0), tmp_path / "label_budget.csv")
     paths = [tmp_path / f"{k}.png" for k in range(2)]
     arguments = [f"--table={tmp_path / 'label_budget.csv'}", "--modalities", *MODALITIES]
     for path in paths:

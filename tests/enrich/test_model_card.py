@@ -1,7 +1,5 @@
 """What a model card says of its data is what was recorded when its models were trained."""
 
-import json
-
 import pandas as pd
 import pytest
 
@@ -9,6 +7,7 @@ from enrich import export, index, model_card, structures
 from enrich.columns import SEGMENTATION
 from gan import checkpoint
 from gan.errors import InputError
+from gan.files import publish_json
 
 
 @pytest.fixture
@@ -22,8 +21,8 @@ def results(tmp_path):
 def test_cases_and_patients_are_counted_in_what_trained(results, monkeypatch):
     """A share of the labels, one segmenter of all, further synthetic cases, and models of folds."""
     single, pooled = results / "single.json", results / "pooled.json"
-    single.write_text(json.dumps({"dataset": {"p1_a": {}, "p1_b": {}, "x": {}}, "synthetic_cases": ["x"]}))
-    pooled.write_text(json.dumps({"dataset": {"p1_a_t1": {}, "p1_b_t2": {}, "p2_a_t2": {}}}))
+    publish_json(single, {"dataset": {"p1_a": {}, "p1_b": {}, "x": {}}, "synthetic_cases": ["x"]})
+    publish_json(pooled, {"dataset": {"p1_a_t1": {}, "p1_b_t2": {}, "p2_a_t2": {}}})
     recorded = {"one.pt": ["p1", "p2"], "two.pt": ["p2", "p3"]}
     known = {name: {"config": {"patients": patients, "torch": "2.0"}} for name, patients in recorded.items()}
     monkeypatch.setattr(checkpoint, "load", known.__getitem__)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from enrich import fill, predict, volume
+from enrich import fill, index, predict, volume
 from enrich.volume import Volume
 from gan.errors import InputError
 
@@ -23,7 +23,7 @@ def test_channels_lie_on_the_grid_of_the_scan_as_it_came(tmp_path):
     rows = [("case", "ct", "t1", "t1.nii.gz", 700), ("case", "t2", "ct", "ct.nii.gz", 1064)]
     path = index_of(tmp_path / "synthetic", rows)
     named = [(*row[:4], "sha") for row in rows]
-    pd.DataFrame(named, columns=["case", "source", "target", "image", "sha256"]).to_csv(path, index=False)
+    index.write(pd.DataFrame(named, columns=["case", "source", "target", "image", "sha256"]), path)
     predict.write_channels(path, {"ct": WHOLE, "t2": WHOLE}, tmp_path)
     for name, inside, outside in (("ct_to_t1", 700, 0), ("t2_to_ct", 40, -1024)):
         found = volume.read(tmp_path / f"{name}.nii.gz")
@@ -43,7 +43,7 @@ def test_of_a_case_with_several_scans_what_the_segmenter_was_given_is_written(tm
     ]
     path = index_of(tmp_path / "filled", rows)
     named = [("case", source, target, image, "sha", of, "sha") for source, target, of, image, _ in rows]
-    pd.DataFrame(named, columns=fill.COLUMNS).to_csv(path, index=False)
+    index.write(pd.DataFrame(named, columns=fill.COLUMNS), path)
     out = tmp_path / "out"
     out.mkdir()
     predict.write_channels(path, {"flair": WHOLE, "t1": WHOLE}, out)

@@ -42,7 +42,7 @@ def example(**changes):
 
 
 def write_scores(path, *rows):
-    pd.DataFrame(rows, columns=score.COLUMNS).to_csv(path, index=False)
+    index.write(pd.DataFrame(rows, columns=score.COLUMNS), path)
     return path
 
 

@@ -1,7 +1,5 @@
 """Enriched cases for the segmenters of `gan`: channels, slices, and masks back on the scan's own grid."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +14,7 @@ from enrich.slices import write_facts, write_slices
 from enrich.splits import Splits
 from gan.batch import Draw, Slices
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import publish_json, sha256
 from gan.methods import METHODS
 from gan.segmenter import Segmenter
 from gan.settings import resolve
@@ -147,7 +145,7 @@ def test_the_program_segments_the_test_patients_alone(study, model, tmp_path, mo
 
     from enrich import segment as program
 
-    (study / "splits.json").write_text(json.dumps(WHO.__dict__))
+    publish_json(study / "splits.json", WHO.__dict__)
     arguments = ["--scans", study / "scans.csv", "--splits", study / "splits.json", "--modality", "ct"]
     arguments += ["--modalities", "ct", *ADDED, "--synthetic", study / "synthetic/index.csv", "--models", model]
     arguments += ["--intensity", "{}", "--output", tmp_path / "predictions/index.csv"]

@@ -1,10 +1,9 @@
-import json
-
 import pandas as pd
 import pytest
 
 from enrich.splits import Design, Splits, draw, read, split_scans
 from gan.errors import InputError
+from gan.files import publish_json, seal
 
 PATIENTS = {f"ct{k:02}": ("ct",) for k in range(6)} | {f"mr{k:02}": ("t1", "t2") for k in range(6)}
 
@@ -77,6 +76,7 @@ def test_every_modality_must_train_and_test(tmp_path):
 def test_a_file_of_another_kind_is_refused(tmp_path):
     for content in ("", "{", "[]", '{"train": []}'):
         (tmp_path / "splits.json").write_text(content)
+        seal(tmp_path / "splits.json")
         with pytest.raises(InputError, match=r"splits\.json: found no readable file"):
             read(tmp_path / "splits.json")
     (tmp_path / "split.csv").write_text("")
@@ -86,7 +86,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 def test_a_patient_in_two_sets_is_refused_on_reading(tmp_path):
     path = tmp_path / "splits.json"
-    path.write_text(json.dumps({"train": ["a", "b"], "watch": [], "test": ["b"], "unlabelled": []}))
+    publish_json(path, {"train": ["a", "b"], "watch": [], "test": ["b"], "unlabelled": []})
     with pytest.raises(InputError, match="b in two sets"):
         read(path)
 
@@ -145,10 +145,10 @@ def test_the_users_csv_may_name_the_gan_s_patients(tmp_path):
 
 def test_folds_of_others_than_the_gan_s_patients_are_refused_on_reading(tmp_path):
     path = tmp_path / "splits.json"
-    path.write_text(json.dumps({"train": ["a", "b"], "test": ["c"], "folds": [["a"], ["c"]]}))
+    publish_json(path, {"train": ["a", "b"], "test": ["c"], "folds": [["a"], ["c"]]})
     with pytest.raises(InputError, match="found folds of a, c, expected of a, b"):
         read(path)
-    path.write_text(json.dumps({"train": ["a", "b"], "test": ["c"], "folds": [["a"], ["b"]]}))
+    publish_json(path, {"train": ["a", "b"], "test": ["c"], "folds": [["a"], ["b"]]})
     assert read(path) == Splits(train=["a", "b"], test=["c"], folds=[["a"], ["b"]])
 
 

@@ -11,7 +11,7 @@ from enrich import index, volume
 from enrich.intensity import Intensity, denormalize
 from enrich.splits import Splits
 from enrich.translations import read_picture
-from gan.files import sha256
+from gan.files import publish_json, sha256
 from tests.enrich.conftest import OBLIQUE, make_scan
 from tests.enrich.prepared import write_scans
 
@@ -68,7 +68,7 @@ def write_study(root: Path) -> Study:
         *(make_scan(f"mr0{k}", modality, seed=10 * k + int(modality[1])) for k in (1, 2) for modality in ("t1", "t2")),
     ]
     write_scans(scans, study.scans)
-    study.splits.write_text(json.dumps(asdict(Splits(["ct01", "mr01"], [], ["ct02", "mr02"], []))))
+    publish_json(study.splits, asdict(Splits(["ct01", "mr01"], [], ["ct02", "mr02"], [])))
     rows = []
     for case, source, target in [
         ("ct02", "ct", "t1"), ("mr02", "t1", "ct"), ("mr02", "t1", "t2"), ("mr02", "t2", "t1"), ("mr01", "t1", "ct"),

@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 
 from gan.batch import Batch
+from tests.gan.cache import seal_cache
 
 SIZE = 64
 
@@ -69,8 +69,7 @@ def make_slices(tmp_path) -> Callable[..., Path]:
         np.save(folder / "images.npy", np.clip(images, -1, 1).astype(np.float16))
         np.save(folder / "targets.npy", np.array(masks, np.uint8))
         np.save(folder / "body.npy", np.array(bodies, np.uint8))
-        (folder / "slices.json").write_text(json.dumps({"modalities": list(modalities), "image_size": SIZE}))
-        return folder
+        return seal_cache(folder, modalities=list(modalities), image_size=SIZE)
 
     return write
 

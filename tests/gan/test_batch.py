@@ -1,12 +1,11 @@
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from gan.batch import Draw, Slices
+from gan.batch import FILES, Draw, Slices
 from gan.errors import InputError
+from tests.gan.cache import seal_cache
 
 FIELDS = ("image", "target_mask", "body", "source", "target", "truth")
 
@@ -117,17 +116,30 @@ def test_watches_the_largest_target_of_each_modality(make_slices):
     assert Slices(make_slices(watched=0, name="unwatched")).watched().source.tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("file", ["slices.json", "index.csv", "images.npy", "targets.npy", "body.npy"])
+@pytest.mark.parametrize("file", FILES)
 def test_names_a_missing_file(make_slices, file):
     folder = make_slices()
     (folder / file).unlink()
-    with pytest.raises(InputError, match=f"{file}: found nothing"):
+    with pytest.raises(InputError, match=f"{file}: found no such file"):
+        Slices(folder)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_names_a_file_that_changed_after_it_was_published(make_slices, file):
+    folder = make_slices()
+    content = bytearray((folder / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / file).write_bytes(content)
+    with pytest.raises(
+        InputError, match=f"/{file}: found (another file than was published|sha256 .* as .*slices.json)"
+    ):
         Slices(folder)
 
 
 def test_names_an_array_of_another_shape(make_slices):
     folder = make_slices()
     np.save(folder / "body.npy", np.zeros((3, 64, 64), np.uint8))
+    seal_cache(folder)
     with pytest.raises(InputError, match=r"body.npy: found shape \(3, 64, 64\), expected \(15, 64, 64\)"):
         Slices(folder)
 
@@ -137,14 +149,14 @@ def test_every_modality_needs_training_slices(make_slices):
     index = pd.read_csv(folder / "index.csv")
     index.loc[index["modality"] == "t1", "set"] = "watch"
     index.to_csv(folder / "index.csv", index=False)
+    seal_cache(folder)
     with pytest.raises(InputError, match="no training slices of t1, expected some"):
         Slices(folder)
 
 
 def test_modalities_keep_the_order_of_the_cache(make_slices):
     folder = make_slices()
-    about = json.loads((folder / "slices.json").read_text())
-    (folder / "slices.json").write_text(json.dumps(about | {"modalities": ["t2", "ct", "t1"]}))
+    seal_cache(folder, modalities=["t2", "ct", "t1"])
     slices = Slices(folder)
     assert slices.watched().source.tolist() == [0, 1, 2]
     assert slices.index["modality"][slices.train[0]] == "ct"
@@ -170,6 +182,7 @@ def test_a_balanced_epoch_is_one_of_the_larger_modality_and_the_smaller_begins_a
     index = pd.read_csv(folder / "index.csv")
     index.loc[(index["modality"] == "t1") & (index["slice"] > 1), "set"] = "watch"
     index.to_csv(folder / "index.csv", index=False)
+    seal_cache(folder)
     slices = Slices(folder)
     assert slices.rounds_per_epoch(2, Draw.BALANCED) == 5
     shown = [rows(folder, slices.batch(k, 2, 0, Draw.BALANCED)) for k in range(5)]
@@ -216,6 +229,7 @@ def test_slices_that_one_modality_lacks_are_left_out(make_slices):
     index = pd.read_csv(folder / "index.csv")
     index.loc[index["row"] == 6, "slice"] = 99
     index.to_csv(folder / "index.csv", index=False)
+    seal_cache(folder)
     assert Slices(folder).rounds_per_epoch(1, Draw.ALIGNED) == 3
 
 
@@ -244,12 +258,14 @@ def test_scans_without_a_label_train_only_who_reads_none(make_slices):
     index = pd.read_csv(folder / "index.csv")
     index.loc[index["patient"].isin(["p0", "p4"]), "labelled"] = 0  # one trains, one is watched
     index.to_csv(folder / "index.csv", index=False)
+    seal_cache(folder)
     assert set(Slices(folder).index.loc[Slices(folder).train, "patient"]) == {"p0", "p1", "p2", "p3"}
     labelled = Slices(folder, labelled=True)
     assert set(labelled.index.loc[labelled.train, "patient"]) == {"p1", "p2", "p3"}
     assert not list(labelled.watch_batches(1))
     index["labelled"] = 0
     index.to_csv(folder / "index.csv", index=False)
+    seal_cache(folder)
     with pytest.raises(InputError, match="no training slices of ct, t1, t2"):
         Slices(folder, labelled=True)
 
@@ -272,6 +288,7 @@ def test_a_patients_scans_of_two_dates_are_not_taken_for_one(make_slices):
     for name in ("images", "targets", "body"):
         array = np.load(folder / f"{name}.npy")
         np.save(folder / f"{name}.npy", array[index["row"]])
+    seal_cache(folder)
     slices = Slices(folder)
     assert slices.rounds_per_epoch(1, Draw.ALIGNED) == 2  # c0 and c3
 
@@ -281,6 +298,7 @@ def test_a_share_of_the_patients_holds_for_the_truth_too(make_slices):
     index = pd.read_csv(folder / "index.csv")
     index.loc[(index["modality"] == "t2") & (index["slice"] > 4), "set"] = "watch"
     index.to_csv(folder / "index.csv", index=False)
+    seal_cache(folder)
     for seed in range(8):
         slices = Slices(folder, None, 0.4, seed)
         known = set(slices.index.loc[slices.train, "patient"][slices.index["modality"] == "t2"])

@@ -16,6 +16,7 @@ from gan.methods import METHODS
 from gan.sources import sources
 from gan.trained import Trained
 from tests.gan import tiny
+from tests.gan.cache import seal_cache
 
 SETTINGS = {
     "rounds": 7,
@@ -91,7 +92,8 @@ def slices_for(make_slices, name):
 def test_writes_model_log_and_samples(make_slices, tmp_path, call, name):
     call(slices_for(make_slices, name), tmp_path / "out", name)
     found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
-    assert found == {"model.pt", "log.csv", "samples/round_000004.png", "samples/round_000007.png"}
+    sealed = {"model.pt", "model.pt.sha256", "log.csv", "log.csv.sha256"}
+    assert found == sealed | {"samples/round_000004.png", "samples/round_000007.png"}
 
     log = pd.read_csv(tmp_path / "out/log.csv")
     assert log.columns.tolist() == ["round", "player", "term", "value"]
@@ -114,7 +116,7 @@ def test_resumes_bit_for_bit(make_slices, tmp_path, call, interrupt, name):
     interrupt(5)
     with pytest.raises(KeyboardInterrupt):
         call(slices, broken, name, resume=True)
-    assert checkpoint.load(broken / "checkpoint.pt")["round"] == 4
+    assert checkpoint.load_unfinished(broken / "checkpoint.pt")["round"] == 4
     assert not (broken / "model.pt").exists()
     torch.manual_seed(99)
     interrupt(0)  # starting afresh would be seen
@@ -137,6 +139,7 @@ def test_starts_afresh_if_anything_differs(make_slices, tmp_path, call, interrup
     if change.pop("slices", None):
         images = np.load(slices / "images.npy")
         np.save(slices / "images.npy", images * np.float16(0.5))
+        seal_cache(slices)
     if change.pop("sources", None):
         monkeypatch.setattr(train, "training_sources", lambda name: sources("gan.train"))
     call(slices, tmp_path / "out", resume=True, rounds=4, **change)
@@ -279,6 +282,7 @@ def test_an_empty_target_everywhere(make_slices, tmp_path, call):
 def test_a_loss_that_is_not_finite(make_slices, tmp_path, call):
     slices = make_slices()
     np.save(slices / "images.npy", np.load(slices / "images.npy") * np.float16("nan"))
+    seal_cache(slices)
     with pytest.raises(SystemExit, match=r"round 1, critic: found critic nan, .* expected finite losses"):
         call(slices, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.pt"))

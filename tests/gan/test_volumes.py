@@ -1,6 +1,5 @@
 """Volumes of scans whose planes can be told apart: a pixel's value says which scan, slice, row and column it is of."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 
 from gan.batch import Draw, Slices
 from gan.volumes import Volumes, through_volume, to_slices, to_volume
+from tests.gan.cache import seal_cache
 
 SIZE = 24
 SCANS = {  # (patient, modality): set, numbers of the slices in the cache, slice distance over pixel edge
@@ -46,7 +46,7 @@ def write_scans(folder: Path, scans=SCANS, size=SIZE, shuffled=True) -> Path:
     np.save(folder / "targets.npy", np.array(targets, np.uint8)[order])
     np.save(folder / "body.npy", np.array([body] * len(rows), np.uint8))
     modalities = sorted({modality for _, modality in scans})
-    (folder / "slices.json").write_text(json.dumps({"modalities": modalities, "image_size": size}))
+    seal_cache(folder, modalities=modalities, image_size=size)
     return folder
 
 

@@ -1,4 +1,7 @@
-"""How a finished run is changed: files are replaced and never written into, since a copy is of hard links."""
+"""How a finished run is changed: files are replaced and never written into, since a copy is of hard links.
+
+What is changed is sealed again, as whoever wrote it so would have: the audit is to find what is wrong in it.
+"""
 
 import json
 from collections.abc import Callable
@@ -10,6 +13,7 @@ import yaml
 
 from enrich import config, index, splits
 from enrich.audit import __main__ as audit
+from gan.files import publish_json, seal
 from tests.enrich.nnunet.study import call
 
 from .run import CONFIG
@@ -18,8 +22,7 @@ from .run import CONFIG
 def edit_json(path: Path, change: Callable[[dict], None]) -> None:
     content = json.loads(path.read_text())
     change(content)
-    path.unlink()
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    publish_json(path, content)
 
 
 def edit_csv(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
@@ -31,6 +34,7 @@ def edit_model(path: Path, change: Callable[[dict], None]) -> None:
     change(content["config"] if "config" in content else content["init_args"])
     path.unlink()
     torch.save(content, path)
+    seal(path)
 
 
 def who(root: Path) -> splits.Splits:
@@ -47,6 +51,7 @@ def edit_config(root: Path, **keys: object) -> None:
     content = yaml.safe_load(path.read_text()) | keys
     path.unlink()
     path.write_text(yaml.safe_dump(content))
+    seal(path)
 
 
 def record_config(root: Path, **keys: object) -> None:

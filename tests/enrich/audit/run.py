@@ -27,7 +27,7 @@ from enrich import (
 )
 from enrich.nnunet import dataset, preprocess
 from gan import train as gan_train
-from gan.files import sha256
+from gan.files import seal, sha256
 from tests.enrich.nnunet.study import call
 
 CONFIG = {
@@ -151,6 +151,7 @@ def stand_for_nnunet(folder: Path, tunes: bool) -> None:
     path = folder / "seed0" / CHECKPOINT
     path.parent.mkdir(parents=True)
     torch.save({"init_args": {"settings": settings, "dataset_json": json.loads((folder / RAW).read_text())}}, path)
+    seal(path)
 
 
 def tests_of(root: Path) -> list[dict]:

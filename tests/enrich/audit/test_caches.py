@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from enrich import config, enriched_slices, index, slices
-from gan.files import sha256
+from gan.files import seal, sha256
 from tests.enrich.nnunet.study import call
 
 from .edits import ct, edit_csv, edit_json, record_config, who
@@ -34,6 +34,7 @@ def test_slices_of_a_test_patient_under_another_name(root, caught):
 def test_a_slice_cache_of_other_scans_or_another_split(root, caught, name):
     other = root / f"other-{name}"
     other.write_text((root / name).read_text() + "\n")
+    seal(other)
     given = {"scans": root / "scans.csv", "splits": root / "splits.json", Path(name).stem: other}
     cut(slices.main, root / "slices", given)
     caught(f"/{name}: found sha256", "slices/slices.json says")

@@ -1,6 +1,5 @@
 """Leaks into nnU-Net's datasets."""
 
-import json
 import shutil
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from enrich.audit.datasets import Added, added_to
 from enrich.audit.study import Study
 from gan.errors import InputError
+from gan.files import publish_json
 
 from .edits import ct, edit_json, who
 from .run import DATASET, INDEX, SINGLE
@@ -87,14 +87,14 @@ def test_a_folder_of_other_channels(root, caught):
 def test_a_patient_in_both_sides_of_a_fold(root, caught):
     train = ct(who(root).train)
     folds = (root / SINGLE).with_name("splits_final.json")
-    folds.write_text(json.dumps([{"train": [train], "val": [train]}]))
+    publish_json(folds, [{"train": [train], "val": [train]}])
     caught("splits_final.json", f"patient {train} to train and validate in fold 0")
 
 
 def test_a_stranger_in_a_fold(root, caught):
     test, train = ct(who(root).test), ct(who(root).train)
     folds = (root / SINGLE).with_name("splits_final.json")
-    folds.write_text(json.dumps([{"train": [train], "val": [test]}]))
+    publish_json(folds, [{"train": [train], "val": [test]}])
     caught("splits_final.json", f"cases {test}")
 
 

@@ -1,12 +1,12 @@
 """Records that lack a key, or hold something of another kind there: one line that names the file, never a traceback."""
 
-import json
 from functools import reduce
 
 import pytest
 import yaml
 
 from gan.errors import InputError
+from gan.files import publish_json, seal
 
 from .edits import ct, edit_json, edit_model, found_by, who
 from .run import CHECKPOINT, CONFIG, DATASET, MODEL, PREPROCESSED, RAW, SINGLE
@@ -51,7 +51,7 @@ def test_a_value_of_another_kind(root, caught):
 
 @pytest.mark.parametrize("content", [7, {"train": []}, {"train": [], "val": 7}])
 def test_folds_of_another_kind(root, caught, content):
-    (root / SINGLE).with_name("splits_final.json").write_text(json.dumps([content]))
+    publish_json((root / SINGLE).with_name("splits_final.json"), [content])
     caught(f"nnunet/ct/single/{RAW}".replace("dataset.json", "splits_final.json"))
 
 
@@ -74,6 +74,7 @@ def test_a_config_without_a_key(root, key):
     content = yaml.safe_load((root / "config.yaml").read_text())
     (root / "config.yaml").unlink()
     (root / "config.yaml").write_text(yaml.safe_dump({name: content[name] for name in content if name != key}))
+    seal(root / "config.yaml")
     with pytest.raises(InputError, match=f"no key {key}"):
         found_by(root)
 
@@ -82,6 +83,7 @@ def test_a_config_without_a_key(root, key):
 def test_a_config_of_another_kind(root, text):
     (root / "config.yaml").unlink()
     (root / "config.yaml").write_text(text)
+    seal(root / "config.yaml")
     with pytest.raises(InputError, match=r"config\.yaml: found"):
         found_by(root)
 
@@ -90,5 +92,6 @@ def test_a_method_of_another_version(root):
     content = yaml.safe_load((root / "config.yaml").read_text())
     (root / "config.yaml").unlink()
     (root / "config.yaml").write_text(yaml.safe_dump(content | {"methods": CONFIG["methods"] | {"newgan": {}}}))
+    seal(root / "config.yaml")
     with pytest.raises(InputError, match="found method newgan"):
         found_by(root)

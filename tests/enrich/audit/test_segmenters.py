@@ -1,8 +1,6 @@
 """Leaks into a segmenter, and breaks in its chain of hashes."""
 
-import json
-
-from gan.files import sha256
+from gan.files import publish_json, sha256
 
 from .edits import ct, edit_json, edit_model, record_config, who
 from .run import CHECKPOINT, CONFIG, PREPROCESSED, RAW
@@ -53,7 +51,8 @@ def test_a_preprocessed_dataset_that_was_exchanged(root, caught):
 
 def test_a_preprocessing_of_other_cases(root, caught):
     path, train = root / "nnunet/ct/single" / PREPROCESSED, ct(who(root).train)
-    edit_json(path, lambda content: [content["cases"].pop(f"{train}{part}") for part in ("", "_seg")])
+    arrays = [f"nnUNetPlans_2d/{train}{part}.b2nd" for part in ("", "_seg")]
+    edit_json(path, lambda content: [content["sha256"].pop(name) for name in arrays])
     digest = sha256(path)
     checkpoint = root / "nnunet/ct/single/seed0" / CHECKPOINT
     edit_model(checkpoint, lambda arguments: arguments["settings"].update(preprocessed_sha256=digest))
@@ -98,5 +97,5 @@ def test_a_checkpoint_of_other_folds_than_the_data_set_has(root, caught):
         fold_all.rename(fold_all.with_name("fold_0"))
     for name, folds in ((RAW, []), (PREPROCESSED, [{"train": [train], "val": []}])):
         for modality in ("ct", "t1"):
-            (root / "nnunet" / modality / "single" / name).with_name("splits_final.json").write_text(json.dumps(folds))
+            publish_json((root / "nnunet" / modality / "single" / name).with_name("splits_final.json"), folds)
     caught("preprocessed/Dataset001_enriched/splits_final.json", "raw/Dataset001_enriched/splits_final.json says")

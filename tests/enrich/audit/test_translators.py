@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from enrich import config, slices
-from gan.files import sha256
+from gan.files import publish_json, sha256
 from tests.enrich.nnunet.study import call
 
 from .edits import ct, edit_config, edit_json, edit_model, found_by, who
@@ -22,7 +22,7 @@ def test_a_gan_that_was_trained_on_a_test_patient(root, caught):
 def test_slices_of_a_test_patient_and_a_gan_of_them(root, caught):
     split, test = who(root), ct(who(root).test)
     leaky = root.parent / "leaky.json"
-    leaky.write_text(json.dumps(asdict(split) | {"train": [*split.train, test], "test": [], "folds": []}))
+    publish_json(leaky, asdict(split) | {"train": [*split.train, test], "test": [], "folds": []})
     resolved = config.resolve(CONFIG, Path("tiny.yaml"))
     arguments = ["--scans", root / "scans.csv", "--splits", leaky, "--modalities", "ct", "t1", "--image-size", 64]
     call(

@@ -9,7 +9,7 @@ import pandas as pd
 from enrich import index, volume
 from enrich.nnunet import dataset, preprocess
 from enrich.volume import Volume
-from gan.files import sha256
+from gan.files import publish_json, sha256
 
 from .study import PATIENTS, Study, abdomen, call
 
@@ -33,7 +33,7 @@ def write_cases(root: Path, cases: dict[str, str] = FURTHER, target: str = "ct")
         files = (f"{name}.nii.gz", f"labels/{name}.nii.gz")
         hashes = [sha256(folder / path) for path in files]
         rows.append((name, patient, source, target, through, files[0], hashes[0], files[1], hashes[1]))
-    pd.DataFrame(rows, columns=index.CASES).to_csv(folder / "index.csv", index=False)
+    index.write(pd.DataFrame(rows, columns=index.CASES), folder / "index.csv")
     return folder / "index.csv"
 
 
@@ -42,7 +42,7 @@ def write_single_dataset(study: Study, folder: Path, cases: Path | None, folds: 
     output = folder / "raw" / "Dataset001_enriched" / "dataset.json"
     splits = folder / "splits.json"
     splits.parent.mkdir(parents=True, exist_ok=True)
-    splits.write_text(json.dumps(PATIENTS | {"train": [*PATIENTS["train"], *OTHERS], "unlabelled": []}))
+    publish_json(splits, PATIENTS | {"train": [*PATIENTS["train"], *OTHERS], "unlabelled": []})
     arguments = ["--scans", study.scans, "--splits", splits, "--modality", "ct", "--modalities", "ct", "t1"]
     arguments += ["--folds", folds, "--output", output]
     call(dataset.main, *arguments, *([] if cases is None else ["--cases", cases]))

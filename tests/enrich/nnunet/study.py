@@ -1,6 +1,5 @@
 """A small enriched data set: CT with a bright liver, and T1w images made of it."""
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from enrich import volume
+from enrich import index, volume
 from enrich.nnunet import dataset
 from enrich.structures import Structures
 from enrich.volume import Volume
-from gan.files import sha256
+from gan.files import publish_json, sha256
 
 PATIENTS = {"train": ["ct01", "ct02", "ct03", "ct04"], "watch": ["ct05"], "test": ["ct06", "ct07"]}
 SHAPE = (6, 48, 48)
@@ -58,10 +57,10 @@ def write_study(
         volume.write(image.with_array(translate(image.array)), study.synthetic.parent / name)
         row = {"case": case, "source": modality, "target": target, "image": name}
         synthetic.append(row | {"sha256": sha256(study.synthetic.parent / name)})
-    pd.DataFrame(scans).to_csv(study.scans, index=False)
+    index.write(pd.DataFrame(scans), study.scans)
     Structures(("liver",), {name: {"liver": (1,)} for name in (modality, target)}).write(study.scans)
-    pd.DataFrame(synthetic).to_csv(study.synthetic, index=False)
-    study.splits.write_text(json.dumps(patients | {"unlabelled": []}))
+    index.write(pd.DataFrame(synthetic), study.synthetic)
+    publish_json(study.splits, patients | {"unlabelled": []})
     return study
 
 

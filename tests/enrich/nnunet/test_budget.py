@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from enrich import structures
+from enrich import index, structures
 from enrich.nnunet import dataset
-from gan.files import sha256
+from gan.files import publish_json, sha256
 
 from .ada import FURTHER, OTHERS, SYNTHETIC, TRAINING, content, write_cases, write_single_dataset
 from .study import PATIENTS, Study, call
@@ -75,9 +75,9 @@ def test_the_pooled_dataset_holds_every_modality_s_scans(study: Study, tmp_path:
     other = rows.assign(modality="t1", image=rows["image"].iloc[::-1].tolist())
     other["image_sha256"] = [sha256(Path(path)) for path in other["image"]]
     pooled = Study(tmp_path)
-    pd.concat([rows, other]).to_csv(pooled.scans, index=False)
+    index.write(pd.concat([rows, other]), pooled.scans)
     structures.read(study.scans).write(pooled.scans)
-    pooled.splits.write_text(json.dumps(PATIENTS))
+    publish_json(pooled.splits, PATIENTS)
     told = write(pooled, tmp_path, "--modality", "pooled", "--modalities", "ct", "t1", "--folds", 0)
     assert list(told["dataset"]) == [f"{case}_{modality}" for modality in ("ct", "t1") for case in TRAINING]
     assert told["test_cases"] == [f"{case}_{modality}" for modality in ("ct", "t1") for case in PATIENTS["test"]]

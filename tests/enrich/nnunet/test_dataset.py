@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from enrich import volume
+from enrich import index, volume
 from enrich.nnunet.dataset import Case, channel_names, draw_folds
 from enrich.volume import Volume
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import publish_json, sha256
 
 from .study import PATIENTS, Study, write_dataset
 
@@ -68,7 +68,12 @@ def test_a_new_dataset_replaces_the_old_one(study: Study, tmp_path: Path):
     path = write_dataset(study, study.root / "again", "ct", "t1", folds="0")
     assert (path.parent / "splits_final.json").is_file()
     write_dataset(study, study.root / "again", "ct", None)
-    assert sorted(entry.name for entry in path.parent.iterdir()) == [".published", "dataset.json", "imagesTs"]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [
+        ".published",
+        "dataset.json",
+        "dataset.json.sha256",
+        "imagesTs",
+    ]
     assert len(list((path.parent / "imagesTs").iterdir())) == len(PATIENTS["test"])
 
 
@@ -112,7 +117,7 @@ def spoil_grid(study: Study) -> str:
     volume.write(Volume(image.array, image.spacing_mm, (0.0, 0.0, 0.0), image.direction), path)
     rows = pd.read_csv(study.synthetic)
     rows.loc[rows["case"] == "ct03", "sha256"] = sha256(path)
-    rows.to_csv(study.synthetic, index=False)
+    index.write(rows, study.synthetic)
     return "ct03_ct_to_t1.nii.gz: found a grid of"
 
 
@@ -128,17 +133,17 @@ def lose_scan(study: Study) -> str:
 
 def lose_row(study: Study) -> str:
     rows = pd.read_csv(study.synthetic)
-    rows[rows["case"] != "ct07"].to_csv(study.synthetic, index=False)
+    index.write(rows[rows["case"] != "ct07"], study.synthetic)
     return "index.csv: found no image of ct07 ct to t1"
 
 
 def lose_patients(study: Study) -> str:
-    study.splits.write_text(json.dumps(PATIENTS | {"watch": [], "unlabelled": ["ct05"]}))
+    publish_json(study.splits, PATIENTS | {"watch": [], "unlabelled": ["ct05"]})
     return "folds: found 4 labelled patients"
 
 
 def lose_everyone(study: Study) -> str:
-    study.splits.write_text(json.dumps({"train": ["mr01"], "watch": [], "test": ["ct01"], "unlabelled": []}))
+    publish_json(study.splits, {"train": ["mr01"], "watch": [], "test": ["ct01"], "unlabelled": []})
     return "no labelled ct scan to train"
 
 
@@ -170,6 +175,6 @@ def test_the_label_must_lie_on_the_image_s_grid(copy: Study):
     volume.write(Volume(label.array, tuple(np.multiply(label.spacing_mm, 2)), label.origin_mm, label.direction), path)
     rows = pd.read_csv(copy.scans)
     rows.loc[rows["case"] == "ct01", "label_sha256"] = sha256(path)
-    rows.to_csv(copy.scans, index=False)
+    index.write(rows, copy.scans)
     with pytest.raises(InputError, match="ct01_ct_label"):
         write_dataset(copy, copy.root / "nnunet", "ct", "t1")

@@ -17,7 +17,7 @@ from enrich.nnunet import predict
 from enrich.nnunet.preprocess import preprocess
 from enrich.nnunet.train import train
 from gan.errors import InputError
-from gan.files import publish_folder, sha256
+from gan.files import publish_folder, publish_json, sha256
 
 from .study import PATIENTS, call
 
@@ -75,9 +75,11 @@ def test_the_stock_command_plans_and_preprocesses_the_same(preprocessed: Path, s
 def test_a_preprocessed_folder_names_what_it_holds(preprocessed: Path):
     summary = json.loads(preprocessed.read_text())
     assert (summary["plans"], summary["configuration"]) == ("nnUNetPlans", "2d")
-    assert summary["plans_sha256"] == sha256(preprocessed.parent / "nnUNetPlans.json")
-    for name, digest in summary["cases"].items():
-        assert sha256(preprocessed.parent / "nnUNetPlans_2d" / f"{name}.b2nd") == digest
+    held = {path.relative_to(preprocessed.parent) for path in preprocessed.parent.rglob("*") if path.is_file()}
+    own = {Path(name) for name in (".published", preprocessed.name, f"{preprocessed.name}.sha256")}
+    assert {Path(name) for name in summary["sha256"]} == held - own
+    for name, digest in summary["sha256"].items():
+        assert sha256(preprocessed.parent / name) == digest
     assert not list(preprocessed.parents[1].glob(".*"))
 
 
@@ -96,7 +98,7 @@ def test_the_stock_command_trains_on_our_dataset(raw: Path, stock_folder: Path):
     arguments |= {"n_stages": 3, "features_per_stage": [4, 4, 4], "n_conv_per_stage": [1] * 3}
     arguments |= {"n_conv_per_stage_decoder": [1] * 2, "kernel_sizes": [[3, 3]] * 3}
     arguments["strides"] = [[1, 1], [2, 2], [2, 2]]
-    path.with_name("smallPlans.json").write_text(json.dumps(plans | {"plans_name": "smallPlans"}))
+    publish_json(path.with_name("smallPlans.json"), plans | {"plans_name": "smallPlans"})
     stock(
         "nnUNetv2_train",
         raw,
@@ -144,8 +146,7 @@ def test_predictions_lie_on_the_scan_s_own_grid_and_are_indexed(raw: Path, predi
         assert volume.same_grid(volume.read(path), source)
     assert {path.name for path in predictions.parent.iterdir()} == {
         ".published",
-        "index.csv",
-        "made_by.json",
+        *(f"{name}{suffix}" for name in ("index.csv", "made_by.json") for suffix in ("", ".sha256")),
         *rows["image"],
     }
 
@@ -217,10 +218,11 @@ def test_bad_input_is_refused(raw: Path, preprocessed: Path, checkpoints: list[P
     with pytest.raises(InputError, match=r"fold_9/checkpoint_final\.pth: found no such file"):
         next(predict.predict({}, [*checkpoints, checkpoints[0].parents[1] / "fold_9" / "checkpoint_final.pth"]))
     told = json.loads(raw.read_text())
-    (tmp_path / "dataset.json").write_text(json.dumps(told | {"test_cases": []}))
+    publish_json(tmp_path / "dataset.json", told | {"test_cases": []})
     with pytest.raises(InputError, match="found no test cases"):
         predict.images_to_predict(tmp_path / "dataset.json")
-    (tmp_path / "dataset.json").write_text(json.dumps(told))
+    publish_json(tmp_path / "dataset.json", told)
     with pytest.raises(InputError, match=r"ct06_0000\.nii\.gz: found no such file"):
         predict.images_to_predict(tmp_path / "dataset.json")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset.json", "preprocessed.json"]
+    written = ["dataset.json", "dataset.json.sha256", "preprocessed.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == written

@@ -105,3 +105,12 @@ def test_a_checkpoint_of_other_settings_is_not_continued(preprocessed: Path, kil
     shutil.copytree(killed, results)
     final = train(preprocessed, results, "all", **SHORT | {"epochs": 2})
     assert epochs_logged(final.parent) == [["0", "1"]]
+
+
+def test_a_broken_checkpoint_is_no_reason_to_stop(preprocessed: Path, killed: Path, tmp_path: Path):
+    shutil.copytree(killed, tmp_path / "results")
+    (latest,) = (tmp_path / "results").rglob("checkpoint_latest.pth")
+    content = latest.read_bytes()
+    latest.write_bytes(content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]))
+    path = train(preprocessed, tmp_path / "results", "all", **SHORT | {"epochs": 1})
+    assert epochs_logged(path.parent) == [["0"]]

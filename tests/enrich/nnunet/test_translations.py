@@ -22,7 +22,7 @@ from enrich.splits import Splits
 from enrich.translations import Picture, read_picture, read_translations
 from enrich.volume import Volume
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import publish_json, sha256
 
 from .study import Study, call
 
@@ -81,7 +81,7 @@ def translated(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Transl
     other = real.copy()
     other[["case", "patient", "modality", "image", "image_sha256"]] = ["mr01", "mr01", "t1", "mr01_t1.nii.gz", digest]
     index.write(pd.DataFrame([real, other]), found.scans)
-    found.splits.write_text(json.dumps(asdict(Splits(["ct01"], [], ["ct06", "mr01"], []))))
+    publish_json(found.splits, asdict(Splits(["ct01"], [], ["ct06", "mr01"], [])))
     image = found.synthetic.parent / "mr01_t1_to_ct.nii.gz"
     volume.write(ct.with_array(ct.array + np.int16(1024)), image)
     table = pd.DataFrame([("mr01", "t1", "ct", image.name, sha256(image), "all")], columns=[*index.SYNTHETIC, "fit"])

@@ -24,7 +24,7 @@ from enrich.report import __main__ as report
 from enrich.rows import rows
 from enrich.score import score
 from enrich.tables import comparisons, segmentation
-from gan.files import sha256
+from gan.files import publish_json, seal, sha256
 from tests.enrich.prepared import write_scans
 
 TERMS = {"critic": ["adversarial", "penalty"], "generator": ["adversarial", "cycle"]}
@@ -78,9 +78,9 @@ def build(root, layout="chaos", patients=4, size=64, slices=10, outer=0, **keys)
     shared = [_control(run / "synthetic" / kind, run / "scans.csv", config) for kind in config["controls"][1:]]
     scores = pd.concat([table for each in made for table in each["scores"]])
     (run / "scores").mkdir()
-    scores.to_csv(run / "scores" / "segmentation.csv", index=False)
+    index.write(scores, run / "scores" / "segmentation.csv")
     _tables(run, config)
-    (run / "audit.json").write_text(json.dumps(AUDIT))
+    publish_json(run / "audit.json", AUDIT)
     return [
         *("--config-json", json.dumps(config)),
         *("--scans", str(run / "scans.csv")),
@@ -109,7 +109,7 @@ def _split(folder, scans_csv, config, number):
     folder.mkdir(parents=True, exist_ok=True)
     design = splits.Design(**{key: config[key] for key in ("split", "outer_folds")})
     who = splits.split_scans(index.read(scans_csv, index.SCANS), design, number)
-    (folder / "splits.json").write_text(json.dumps(asdict(who)))
+    publish_json(folder / "splits.json", asdict(who))
     synthetic, predictions, models, scores = [], [], [], []
     for k, name in enumerate(config["methods"]):
         synthetic.append(f"{name}={_translate(folder, scans_csv, name, k, config['modalities'])}")
@@ -161,6 +161,7 @@ def _train(folder):
         for player, terms in TERMS.items():
             lines += [f"{number},{player},{term},{generator.normal() + 100 / number:.4g}" for term in terms]
     (folder / "log.csv").write_text("\n".join(lines) + "\n")
+    seal(folder / "log.csv")
     (folder / "model.pt").touch()
     return str(folder / "model.pt")
 
@@ -196,6 +197,7 @@ def _log_nnunet(home):
 def _figure(path):
     path.parent.mkdir()
     Image.new("RGB", (1400, 500), "white").save(path)
+    seal(path)
     return path
 
 
@@ -214,6 +216,7 @@ def _tables(run, config):
     cells = [" 97.06 ± 0.62 ", *[" – "] * (count - 3)]
     published = [f"| *{PUBLISHED}* {'| ' * count}", f"| TarGAN | all modalities |{'|'.join(cells)}|"]
     printed.write_text("\n".join([header, rules, *rest[:end], *published, *rest[end:]]))
+    seal(printed)
 
 
 def pixels(uri):

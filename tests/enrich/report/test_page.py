@@ -13,7 +13,7 @@ from enrich import volume
 from enrich.config import digest
 from enrich.report import pictures
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import publish_json, seal, sha256
 from tests.enrich.report.run_tree import AUDIT, build, pixels, write_report
 
 SMALL = {"patients": 4, "size": 48, "slices": 8}
@@ -96,7 +96,7 @@ def test_failures_are_listed_and_a_failed_audit_is_said(run, tmp_path):
     found = "patient <b>ct01</b> & others"
     check = AUDIT["checks"][0] | {"passed": False, "found": [found]}
     path = tmp_path / "audit.json"
-    path.write_text(json.dumps(AUDIT | {"passed": False, "checks": [check]}))
+    publish_json(path, AUDIT | {"passed": False, "checks": [check]})
     failed = write_report(replaced(arguments, audit=path, output=tmp_path / "index.html")).read_text()
     assert "✘ failed" in failed
     assert "✔ passed" not in failed
@@ -107,6 +107,7 @@ def test_failures_are_listed_and_a_failed_audit_is_said(run, tmp_path):
 def test_another_file_than_an_audit_is_refused(run, tmp_path, text, found):
     path = tmp_path / "audit.json"
     path.write_text(text)
+    seal(path)
     with pytest.raises(InputError, match=f"audit.json: found {found}"):
         write_report(replaced(run[0], audit=path, output=tmp_path / "index.html"))
     assert not (tmp_path / "index.html").exists()
@@ -213,5 +214,6 @@ def test_a_figure_is_shown_as_it_is(run, tmp_path):
     path = Path(arguments[arguments.index("--figures") + 1])
     assert f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" alt="Label budget: ' in page
     (tmp_path / "other.png").write_text("no picture")
+    seal(tmp_path / "other.png")
     with pytest.raises(InputError, match=r"other\.png: found no PNG"):
         pictures.data_uri(tmp_path / "other.png")

@@ -17,6 +17,7 @@ from enrich.report.facts import commit
 from enrich.report.slider import slices_through
 from enrich.volume import Volume
 from gan.errors import InputError
+from gan.files import seal
 from tests.enrich.report.run_tree import pixels
 
 
@@ -102,6 +103,7 @@ Other caption.
 def test_tables_are_read_as_they_are_printed(tmp_path):
     path = tmp_path / "segmentation.md"
     path.write_text(PRINTED)
+    seal(path)
     first, second = tables.read_tables(path)
     assert (first.name, second.name) == ("segmentation", "segmentation-2")
     assert (first.caption, first.notes, second.caption, second.notes) == (
@@ -125,9 +127,11 @@ def test_other_files_than_tables_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         tables.read_tables(path)
     path.write_text("Nothing.")
+    seal(path)
     with pytest.raises(InputError, match="no table"):
         tables.read_tables(path)
     path.write_text("| A | B |\n| --- | --- |\n| 1 |\n")
+    seal(path)
     with pytest.raises(InputError, match="rows of different length"):
         tables.read_tables(path)
 
@@ -171,6 +175,7 @@ def test_trainings_are_named_by_their_place_in_a_run_of_any_name(run):
 def test_long_curves_are_thinned_to_means_and_missing_logs_are_named(tmp_path):
     lines = [f"{number},critic,penalty,{number % 2}\n" for number in range(1, 3001)]
     (tmp_path / "log.csv").write_text("".join(["round,player,term,value\n", *lines]))
+    seal(tmp_path / "log.csv")
     steps, values = curves._thinned(np.arange(3000.0), np.arange(3000) % 2.0)
     assert len(steps) == len(values) == curves.POINTS
     assert np.allclose(values, 0.5)
@@ -184,6 +189,7 @@ def test_long_curves_are_thinned_to_means_and_missing_logs_are_named(tmp_path):
 
 def test_an_empty_log_is_named(tmp_path):
     (tmp_path / "log.csv").write_text("")
+    seal(tmp_path / "log.csv")
     with pytest.raises(InputError, match=r"log\.csv: found an unreadable log"):
         curves.gan_curves({"TarGAN": {"all": tmp_path / "model.pt"}})
 

@@ -3,6 +3,7 @@ import json
 import pandas as pd
 import pytest
 
+from enrich import index
 from enrich.statistics import COLUMNS, compare
 from enrich.tables import comparisons
 from enrich.tables.layout import latex, markdown
@@ -30,7 +31,7 @@ def test_tables_of_the_two_families(study, compared):
 
 
 def test_what_is_written_is_read_back(compared, tmp_path):
-    compared.to_csv(tmp_path / "comparisons.csv", index=False)
+    index.write(compared, tmp_path / "comparisons.csv")
     found = comparisons.read(tmp_path / "comparisons.csv")
     pd.testing.assert_frame_equal(found, compared, check_dtype=False)
     assert list(found.columns) == COLUMNS
@@ -53,7 +54,7 @@ def test_unknown_rows_are_refused(study, keys):
 
 def test_a_structure_that_the_reference_does_not_segment_is_left_out(study, tmp_path):
     everything = pd.concat([table_of(ten(2)), table_of(ten(2)).query("method != 'single'").assign(structure="spleen")])
-    everything.to_csv(tmp_path / "scores.csv", index=False)
+    index.write(everything, tmp_path / "scores.csv")
     arguments = ["--config-json", json.dumps(study().config), "--scores", tmp_path / "scores.csv"]
     call(comparisons.main, *arguments, "--output", tmp_path / "comparisons.csv")
     assert set(comparisons.read(tmp_path / "comparisons.csv")["structure"]) == {"liver"}

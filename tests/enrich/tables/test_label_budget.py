@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from enrich import index
 from enrich.report.comparisons import summary
 from enrich.score import COLUMNS
 from enrich.statistics import compare
@@ -35,7 +36,7 @@ def scores():
 
 
 def write(scores, study, tmp_path, monkeypatch):
-    scores.to_csv(tmp_path / "scores.csv", index=False)
+    index.write(scores, tmp_path / "scores.csv")
     output = tmp_path / "label_budget.csv"
     options = [f"--scores={tmp_path / 'scores.csv'}", f"--config-json={json.dumps(study.config)}", f"--output={output}"]
     monkeypatch.setattr(sys, "argv", ["label_budget", *options])

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from enrich import published
+from enrich import index, published
 from enrich.columns import METRICS
 from enrich.score import COLUMNS
 from enrich.statistics import compare
@@ -201,7 +201,7 @@ def run(module, monkeypatch, study, **options):
 
 
 def test_command_lines_write_the_same_numbers_three_times(scores, study, tmp_path, monkeypatch):
-    scores.to_csv(tmp_path / "scores.csv", index=False)
+    index.write(scores, tmp_path / "scores.csv")
     comparisons = tmp_path / "tables" / "comparisons.csv"
     run(comparisons_table, monkeypatch, study(), scores=tmp_path / "scores.csv", output=comparisons)
     output = tmp_path / "tables" / "segmentation.csv"
@@ -222,7 +222,7 @@ def test_command_lines_write_the_same_numbers_three_times(scores, study, tmp_pat
 
 def test_every_other_structure_has_a_table_of_its_own(scores, study, tmp_path, monkeypatch):
     spleen = scores[scores["modality"] == "t1"].assign(structure="spleen", dice_percent=50.0)
-    pd.concat([scores, spleen]).to_csv(tmp_path / "scores.csv", index=False)
+    index.write(pd.concat([scores, spleen]), tmp_path / "scores.csv")
     compared = tmp_path / "tables" / "comparisons.csv"
     run(comparisons_table, monkeypatch, study(), scores=tmp_path / "scores.csv", output=compared)
     output = tmp_path / "tables" / "segmentation.csv"
@@ -241,7 +241,7 @@ def test_every_other_structure_has_a_table_of_its_own(scores, study, tmp_path, m
 
 
 def test_a_study_without_its_target_is_refused(scores, study, tmp_path, monkeypatch):
-    scores.assign(structure="spleen").to_csv(tmp_path / "scores.csv", index=False)
+    index.write(scores.assign(structure="spleen"), tmp_path / "scores.csv")
     files = {"scores": tmp_path / "scores.csv", "comparisons": "none", "output": tmp_path / "out" / "table.csv"}
     with pytest.raises(InputError, match="found structures spleen, expected liver"):
         run(segmentation, monkeypatch, study(), **files)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from enrich import published
+from enrich import index, published
 from enrich.columns import TABLES
 from enrich.tables import ablation, crossfit, translation
 from enrich.tables.layout import latex, markdown
@@ -158,9 +158,9 @@ def test_a_translator_without_scores_is_refused(scores, three):
 
 def test_files_are_read_back_with_one_name_for_all_folds(scores, distances, tmp_path):
     written = scores.assign(fit=["fold1", "mean", *scores["fit"][2:]])[TABLES["translation"].columns]
-    written.to_csv(tmp_path / "a.csv", index=False)
+    index.write(written, tmp_path / "a.csv")
     assert list(read(tmp_path / "a.csv", "translation")["fit"][:2]) == ["fold", "mean"]
-    distances.assign(fit="fold0+fold2")[TABLES["distribution"].columns].to_csv(tmp_path / "b.csv", index=False)
+    index.write(distances.assign(fit="fold0+fold2")[TABLES["distribution"].columns], tmp_path / "b.csv")
     assert set(read(tmp_path / "b.csv", "distribution")["fit"]) == {"fold"}
 
 
@@ -208,8 +208,8 @@ def test_gap_of_crossfit(scores, three):
 @pytest.mark.parametrize("module", [translation, ablation, crossfit])
 def test_command_lines(module, scores, distances, three, tmp_path, monkeypatch):
     everything = [scores.assign(fit=fit) for fit in ("all", "fold0", "mean")] if module is crossfit else [scores]
-    pd.concat(everything)[TABLES["translation"].columns].to_csv(tmp_path / "translation.csv", index=False)
-    distances[TABLES["distribution"].columns].to_csv(tmp_path / "distribution.csv", index=False)
+    index.write(pd.concat(everything)[TABLES["translation"].columns], tmp_path / "translation.csv")
+    index.write(distances[TABLES["distribution"].columns], tmp_path / "distribution.csv")
     study = three(crossfit=3 if module is crossfit else 0)
     options = [f"--config-json={json.dumps(study.config)}", f"--scores={tmp_path / 'translation.csv'}"]
     if module is translation:
