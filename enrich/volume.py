@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+import tifffile
 from numpy.typing import NDArray
 
 from enrich import nifti
@@ -152,6 +154,8 @@ def read(path: Path, channel: int | None = None) -> Volume:
     reader = _open(path, channel)
     if _is_nifti(path):
         nifti.require_voxels(path)
+    if path.name.lower().endswith((".tif", ".tiff")):
+        _require_whole_tiff(path)
     try:
         image = reader.Execute()
     except RuntimeError as error:
@@ -214,6 +218,18 @@ def _open(path: Path, channel: int | None) -> sitk.ImageFileReader:
     if channel is not None and channel >= reader.GetSize()[3]:
         raise InputError(path, f"{reader.GetSize()[3]} volumes", f"at least {channel + 1}")
     return reader
+
+
+def _require_whole_tiff(path: Path) -> None:
+    """Raise where the file lacks voxels: SimpleITK would make them 0, silently."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            pages = file.pages
+            ends = [sum(part) for page in pages for part in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    except (tifffile.TiffFileError, AttributeError, LookupError, OSError, TypeError, ValueError, struct.error) as error:
+        raise InputError(path, f"an unreadable file ({type(error).__name__})", "a TIFF image") from error
+    if (size := path.stat().st_size) < max(ends, default=0):
+        raise InputError(path, f"a truncated file of {size} bytes", f"{max(ends)} bytes")
 
 
 def write(volume: Volume, path: Path) -> None:
