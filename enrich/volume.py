@@ -221,15 +221,17 @@ def _open(path: Path, channel: int | None) -> sitk.ImageFileReader:
 
 
 def _require_whole_tiff(path: Path) -> None:
-    """Raise where the file lacks voxels: SimpleITK would make them 0, silently."""
+    """Raise where the file lacks voxels or pages: SimpleITK would make them 0 or leave them out, silently."""
     try:
         with tifffile.TiffFile(path) as file:
-            pages = file.pages
-            ends = [sum(part) for page in pages for part in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            ends = [sum(part) for page in file.pages for part in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            file.filehandle.seek(file.pages.next_page_offset)
+            last = file.filehandle.read(file.tiff.offsetsize)  # the place of a further page: 0, there is none
+            whole = last == bytes(file.tiff.offsetsize) and max(ends) <= file.filehandle.size
     except (tifffile.TiffFileError, AttributeError, LookupError, OSError, TypeError, ValueError, struct.error) as error:
         raise InputError(path, f"an unreadable file ({type(error).__name__})", "a TIFF image") from error
-    if (size := path.stat().st_size) < max(ends, default=0):
-        raise InputError(path, f"a truncated file of {size} bytes", f"{max(ends)} bytes")
+    if not whole:
+        raise InputError(path, "a truncated file", "a whole one")
 
 
 def write(volume: Volume, path: Path) -> None:

@@ -206,14 +206,13 @@ def test_bytes_of_other_formats(tmp_path, record_property, ending):
     sitk.WriteImage(image, str(path))
     content, whole = path.read_bytes(), volume.read(path)
 
-    def attempt(folder, changed):
+    def attempt(folder, changed, short):
         path = folder / INPUT / f"scan.{ending}"
         path.write_bytes(changed)
         found = volume.read(path)
         assert math.prod(found.array.shape) <= 2 * whole.array.size  # no voxels out of nothing
+        assert not short or np.array_equal(found.array, whole.array)
 
-    trials = [
-        Trial(name, partial(attempt, changed=changed)) for name, changed in [*cut_short(content), *damages(content, 60)]
-    ]
-    found = require_good(trials, tmp_path, record_property)
-    assert all(outcome.kind == "refused" for outcome in found if outcome.name.startswith("cut to"))
+    trials = [Trial(name, partial(attempt, changed=changed, short=True)) for name, changed in cut_short(content)]
+    trials += [Trial(name, partial(attempt, changed=changed, short=False)) for name, changed in damages(content, 60)]
+    require_good(trials, tmp_path, record_property)
