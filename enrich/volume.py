@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
+import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+import tifffile
 from numpy.typing import NDArray
 
+from enrich import nifti
 from gan.errors import InputError
 from gan.files import publish
 
 GRID_TOLERANCE_MM = 1e-3
-HEADER_BYTES = 348  # the first number of a NIfTI-1 file, in its byte order
-FLOATS = {"16": "f4", "64": "f8"}  # NIfTI's codes of the types that can hold NaN
+AXES_TOLERANCE = 1e-3  # of direction cosines
+LARGEST_VOXELS = 1 << 30  # of a scan: 1024³
+PAIRS = (".hdr", ".img", ".img.gz", ".nia", ".nia.gz")  # NIfTI's and Analyze's, of which ITK fills up what is cut off
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,9 @@ def read(path: Path, channel: int | None = None) -> Volume:
     """
     reader = _open(path, channel)
     if _is_nifti(path):
-        _require_sound(path, reader)
+        nifti.require_voxels(path)
+    if path.name.lower().endswith((".tif", ".tiff")):
+        _require_whole_tiff(path)
     try:
         image = reader.Execute()
     except RuntimeError as error:
@@ -180,7 +184,7 @@ def read_grid(path: Path) -> Volume:
 
 
 def _is_nifti(path: Path) -> bool:
-    return path.name.endswith((".nii", ".nii.gz"))
+    return path.name.lower().endswith((".nii", ".nii.gz"))
 
 
 def _open(path: Path, channel: int | None) -> sitk.ImageFileReader:
@@ -188,8 +192,11 @@ def _open(path: Path, channel: int | None) -> sitk.ImageFileReader:
         raise InputError(path, "no such file", "an image")
     if path.suffix == ".gz" and path.with_suffix("").exists():  # SimpleITK would open that one instead
         raise InputError(path, f"{path.with_suffix('').name} beside it", "only one of the two")
+    if path.name.lower().endswith(PAIRS):
+        raise InputError(path, "one file of a pair", "a NIfTI file, .nii or .nii.gz")
     reader = sitk.ImageFileReader()
     if _is_nifti(path):
+        nifti.require_header(path)
         reader.SetImageIO("NiftiImageIO")
     reader.SetFileName(str(path))
     try:
@@ -200,25 +207,31 @@ def _open(path: Path, channel: int | None) -> sitk.ImageFileReader:
     if dimensions not in wanted or reader.GetNumberOfComponents() != 1:
         found = f"{dimensions} dimensions and {reader.GetNumberOfComponents()} channels"
         raise InputError(path, found, f"{' or '.join(map(str, wanted))} dimensions and 1 channel")
+    if math.prod(reader.GetSize()) > LARGEST_VOXELS:
+        raise InputError(path, f"{' × '.join(map(str, reader.GetSize()))} voxels", f"at most {LARGEST_VOXELS}")
+    axes = np.reshape(reader.GetDirection(), (dimensions, dimensions))
+    if not np.allclose(axes.T @ axes, np.eye(dimensions), atol=AXES_TOLERANCE) or not (
+        np.isfinite([*reader.GetSpacing(), *reader.GetOrigin()]).all() and min(reader.GetSpacing()) > 0
+    ):
+        found = f"spacing {reader.GetSpacing()}, origin {reader.GetOrigin()}, axes {axes.tolist()}"
+        raise InputError(path, found, "a spacing above 0, a finite origin and orthogonal unit axes")
     if channel is not None and channel >= reader.GetSize()[3]:
         raise InputError(path, f"{reader.GetSize()[3]} volumes", f"at least {channel + 1}")
     return reader
 
 
-def _require_sound(path: Path, reader: sitk.ImageFileReader) -> None:
-    """Raise where the file lacks voxels or holds some that are not finite: SimpleITK would make them 0, silently."""
-    offset = int(float(reader.GetMetaData("vox_offset")))
-    length = math.prod(reader.GetSize()) * int(reader.GetMetaData("bitpix")) // 8
+def _require_whole_tiff(path: Path) -> None:
+    """Raise where the file lacks voxels or pages: SimpleITK would make them 0 or leave them out, silently."""
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError(path, "a truncated or damaged file", "a whole one") from error
-    if len(content) < offset + length:
-        raise InputError(path, f"a truncated file of {len(content)} bytes", f"{offset + length} bytes")
-    if kind := FLOATS.get(reader.GetMetaData("datatype")):
-        order = "<" if content[:4] == HEADER_BYTES.to_bytes(4, "little") else ">"
-        if not np.isfinite(np.frombuffer(content[offset : offset + length], order + kind)).all():
-            raise InputError(path, "NaN or infinite voxels", "finite ones")
+        with tifffile.TiffFile(path) as file:
+            ends = [sum(part) for page in file.pages for part in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            file.filehandle.seek(file.pages.next_page_offset)
+            last = file.filehandle.read(file.tiff.offsetsize)  # the place of a further page: 0, there is none
+            whole = last == bytes(file.tiff.offsetsize) and max(ends) <= file.filehandle.size
+    except (tifffile.TiffFileError, AttributeError, LookupError, OSError, TypeError, ValueError, struct.error) as error:
+        raise InputError(path, f"an unreadable file ({type(error).__name__})", "a TIFF image") from error
+    if not whole:
+        raise InputError(path, "a truncated file", "a whole one")
 
 
 def write(volume: Volume, path: Path) -> None:

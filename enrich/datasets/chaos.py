@@ -154,14 +154,16 @@ def _read(images: list[Path], masks: list[Path] | None, greys: Greys, modality: 
 
 def _read_mask(path: Path, size: tuple[int, ...], greys: Greys) -> NDArray[np.uint8]:
     try:
-        with Image.open(path) as picture:
-            mode, grey = picture.mode, np.asarray(picture)
-    except (OSError, SyntaxError, ValueError, zlib.error) as error:
+        with Image.open(path, formats=["PNG"]) as picture:
+            if picture.mode not in ("1", "L"):
+                raise InputError(path, f"pixels of kind {picture.mode}", "1-bit or 8-bit grey ones")
+            if picture.size[::-1] != size:  # before they are decoded
+                raise InputError(path, f"a mask of {picture.size[::-1]} pixels", f"{size} as its image")
+            grey = np.asarray(picture)
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
         raise InputError(path, "an unreadable or truncated file", "a PNG mask") from error
-    if mode not in ("1", "L"):
-        raise InputError(path, f"pixels of kind {mode}", "1-bit or 8-bit grey ones")
-    if grey.shape != size:
-        raise InputError(path, f"a mask of {grey.shape} pixels", f"{size} as its image")
     labels = np.full(256, -1)
     for label, values in greys.items():
         labels[list(values)] = label

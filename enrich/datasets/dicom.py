@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from enrich.volume import Volume, compact
 from gan.errors import InputError
@@ -18,6 +20,7 @@ GAP_TOLERANCE = 0.05  # of the typical gap between slices
 SHEAR_TOLERANCE = 0.5  # of a pixel, from the first slice to the last
 COSINE_TOLERANCE = 1e-3
 SPACING_TOLERANCE_MM = 1e-4
+LARGEST_SLICE = 1 << 26  # pixels: 8192²
 
 IDENTITY = {
     "PatientID": "patients",
@@ -65,10 +68,14 @@ def read_header(path: Path) -> pydicom.Dataset:
     """Read all but the pixels.
 
     Raises:
-        InputError: the file is no DICOM file.
+        InputError: the file is no DICOM file, or a deflated one, of which nobody knows the size before it is inflated.
     """
     try:
+        if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            raise InputError(path, "a deflated file", "a DICOM file of another transfer syntax")
         return pydicom.dcmread(path, stop_before_pixels=True)
+    except InputError:
+        raise
     except Exception as error:  # whatever pydicom makes of broken bytes
         raise InputError(path, f"an unreadable file ({type(error).__name__})", "a DICOM file") from error
 
@@ -87,9 +94,12 @@ def window_hu(path: Path) -> tuple[float, float] | None:
         centre, width = (float(np.atleast_1d(value)[0]) for value in given)
         if not (np.isfinite(centre) and 0 < width < np.inf):
             raise ValueError
+        low, high = centre - width / 2, centre + width / 2
+        if not low < high:
+            raise ValueError
     except (IndexError, TypeError, ValueError) as error:
         raise InputError(path, "a broken display window", "a WindowCenter and a WindowWidth above 0") from error
-    return centre - width / 2, centre + width / 2
+    return low, high
 
 
 def read_slice(path: Path) -> Slice:
@@ -101,7 +111,11 @@ def read_slice(path: Path) -> Slice:
         InputError: the file is unreadable or truncated, lacks its place in space, or is not one grey image of finite
             intensities.
     """
+    header = read_header(path)
     try:
+        size = [int(header.get(tag) or 1) for tag in ("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel")]
+        if not 0 < size[0] * size[1] <= LARGEST_SLICE or size[2:] != [1, 1]:
+            raise InputError(path, f"{' × '.join(map(str, size))} pixels", f"one grey slice of {LARGEST_SLICE} at most")
         data = pydicom.dcmread(path)
         pixels = data.pixel_array.astype(np.float32)
         pixels = pixels * np.float32(data.get("RescaleSlope", 1)) + np.float32(data.get("RescaleIntercept", 0))
@@ -109,6 +123,8 @@ def read_slice(path: Path) -> Slice:
         axes = np.array(data.ImageOrientationPatient, dtype=float).reshape(2, 3)
         position_mm = np.array(data.ImagePositionPatient, dtype=float).reshape(3)
         identity = {tag: str(data.get(tag) or "") for tag in IDENTITY}
+    except InputError:
+        raise
     except Exception as error:  # whatever pydicom makes of broken bytes or missing tags
         found = f"an unreadable or truncated file ({type(error).__name__})"
         raise InputError(path, found, "a DICOM slice with pixels, spacing, orientation and position") from error
