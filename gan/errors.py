@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gan import stopwatch
+from gan.memory import out_of_memory
 
 
 class InputError(ValueError):
@@ -19,12 +20,17 @@ class InputError(ValueError):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command-line program; an `InputError` becomes one line on standard error and exit code 1.
+    """Run a command-line program; an `InputError`, or memory that runs out, becomes one line and exit code 1.
 
-    The seconds inside networks, where there are some, are the last line there.
+    The line is on standard error, where the seconds inside networks, if there are some, are the last one.
     """
     try:
         main()
         stopwatch.report()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        found = f"too little ({error})" if str(error) else "too little"
+        sys.exit(f"error: {InputError('memory', found, 'more, or fewer jobs and threads at once')}")
