@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from gan.batch_size import fitting
 from gan.cost import cost
 from gan.errors import InputError, run
 from gan.lease import lease
@@ -169,7 +170,8 @@ def measure(name: str, settings: Settings, modalities: int, size: int, cycles: i
         return Game(kind, name, settings, modalities, size)
 
     together = device.type == "cpu"
-    records = played([begin(Plain)], cycles) if plain else beside_plain(begin, cycles, together)
+    with fitting("--batch", settings.batch_size, str(settings.batch_size), device, "a smaller one"):
+        records = played([begin(Plain)], cycles) if plain else beside_plain(begin, cycles, together)
     one = records[0]
     tflops = 2 * cost(METHODS[name], modalities, size, settings).multiply_adds / one.seconds_per_round / 1e12
     precision = "fp32" if plain else settings.precision

@@ -12,6 +12,7 @@ from gan.errors import InputError
 from gan.files import checked, publish
 
 EXPECTED = "a checkpoint of gan.train"
+TOLD = ("method", "settings", "batch_size", "modalities", "image_size", "depth")
 KEYS = {"config", "log", "gpu_memory_gb", "round", "method", "averaged", "optimizers", "random", "watched"}
 
 
@@ -23,7 +24,7 @@ def save(path: Path, checkpoint: dict[str, Any]) -> None:
 
 def save_weights(checkpoint: dict[str, Any], path: Path) -> None:
     """Write what of a checkpoint translates and segments, without whom it was trained on, as safetensors."""
-    told = {key: checkpoint["config"][key] for key in ("method", "settings", "modalities", "image_size", "depth")}
+    told = {key: checkpoint["config"][key] for key in TOLD}
     weights.save(path, checkpoint["averaged"], told)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gan import stopwatch
+from gan.memory import out_of_memory
 
 
 class InputError(ValueError):
@@ -19,9 +20,9 @@ class InputError(ValueError):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command-line program; an error of its input or of the disk becomes one line on standard error, exit code 1.
+    """Run a command-line program; an error of input, disk or memory becomes one line and exit code 1.
 
-    The seconds inside networks, where there are some, are the last line there.
+    The line is on standard error, where the seconds inside networks, if there are some, are the last one.
     """
     try:
         main()
@@ -31,3 +32,8 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         said = InputError(error.filename or "a file", error.strerror or error, "one that can be read or written")
         sys.exit(f"error: {said}")
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        found = f"too little ({error})" if str(error) else "too little"
+        sys.exit(f"error: {InputError('memory', found, 'more, or fewer jobs and threads at once')}")

@@ -6,9 +6,11 @@ and what is drawn for each of them, is that of the whole batch.
 
 import logging
 import os
+import signal
+import sys
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -48,6 +50,15 @@ def launch(devices: int, precision: str = "32-true") -> "Fabric":
 def count() -> int:
     """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def end_all(error: Exception) -> NoReturn:
+    """End this process and all others with the error's line, the last that is said: they would wait for this one."""
+    sys.stderr.write(f"error: {error}\n")
+    sys.stderr.flush()
+    if os.getpid() != (first := int(os.environ[FIRST])):
+        os.kill(first, signal.SIGKILL)
+    os._exit(1)
 
 
 def summed(values: Tensor) -> Tensor:

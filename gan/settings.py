@@ -19,6 +19,7 @@ class Settings:
     width: int  # channels of the first layer
     patient_fraction: float = 1.0  # of each modality's training patients
     batch_size: int  # slices
+    auto_find_batch_size: bool = False  # one that does not fit into memory is halved, and the training starts afresh
     epochs: int | None = None  # passes over the training slices
     rounds: int | None = None  # batches
     weights: dict[str, float]  # of every named term

@@ -21,11 +21,13 @@ from tqdm import tqdm
 
 from gan import checkpoint, preemption, stopwatch
 from gan.batch import Draw, Slices, digests
+from gan.batch_size import TooLargeError, fitting, free, smaller
 from gan.errors import InputError, run
 from gan.feed import batches
 from gan.files import publish, rename_sealed, sha256
 from gan.lease import lease
 from gan.methods import METHODS
+from gan.processes import end_all
 from gan.samples import save_grid
 from gan.settings import Settings, from_json, resolve
 from gan.sources import ROOT, training_sources
@@ -48,14 +50,45 @@ def train(
 ) -> None:
     """Train method `name` on `slices`; with `resume`, go on from the checkpoint in `output`.
 
+    A batch that does not fit into memory is halved, if the settings allow that and there is one process, and the
+    training starts afresh: it is then that of the smaller batch. A checkpoint says which one it was made with.
+
     A checkpoint counts only if settings, seed, slices, pretrained models and the sources that the training runs are the
     same. A resumed training ends, on a CPU and with as many threads, with the very bits of an uninterrupted one.
 
     Raises:
         InputError: slices or sizes that the method cannot take, a network that is not pretrained though the method
             wants it, a loss that is not finite, or sources or slices that changed meanwhile, so that nobody takes the
-            model for one of theirs.
+            model for one of theirs; or a batch that does not fit into memory.
     """
+    size = None
+    while True:
+        try:
+            _train(slices, name, settings, size, seed, output, pretrained, resume)
+            return
+        except TooLargeError as error:
+            if settings.devices > 1:
+                end_all(error)
+            kinds = len(slices.modalities) if METHODS[name].draw is Draw.BALANCED else 1
+            size, failed = smaller(error.size, kinds), error.size
+            if size is None or not settings.auto_find_batch_size:
+                raise
+        free()
+        logger.warning("%s: batch_size: %d did not fit into memory: starting afresh with %d", name, failed, size)
+        resume = False
+
+
+def _train(
+    slices: Slices,
+    name: str,
+    settings: Settings,
+    size: int | None,
+    seed: int,
+    output: Path,
+    pretrained: Mapping[str, Path],
+    resume: bool,
+) -> None:
+    """Train with a batch of `size`; None: with that of the checkpoint, or else of the settings."""
     torch.manual_seed(seed)
     method = METHODS[name](len(slices.modalities), slices.image_size, settings)
     if settings.reads_target and not slices.has_target():
@@ -71,25 +104,30 @@ def train(
     for network, path in pretrained.items():
         load_model(path, method.pretrained[network], slices.modalities, method.get_submodule(network))
     data = method.view(slices)
-    per_epoch = data.rounds_per_epoch(settings.batch_size, method.draw)
+    config = resolved(data, name, settings, seed, pretrained)
+    unfinished, log = output / "checkpoint.pt", HEADER
+    saved = _fitting(unfinished, config) if resume else None
+    size = size or (saved["config"]["batch_size"] if saved else settings.batch_size)
+    per_epoch = data.rounds_per_epoch(size, method.draw)
     if not per_epoch:
-        expected = f"at least one batch of {settings.batch_size}"
+        expected = f"at least one batch of {size}"
         raise InputError(slices.folder / "index.csv", f"{len(slices.train)} training slices", expected)
     share = settings.devices * (method.modalities if method.draw is Draw.BALANCED else 1)
     if settings.devices > 1 and settings.batch_size % share:
         raise InputError("batch_size", settings.batch_size, f"a multiple of {share}, for {settings.devices} devices")
     trainer = Trainer(method, settings, settings.total_rounds(per_epoch))
-
-    config = resolved(data, name, settings, seed, pretrained)
-    unfinished, log = output / "checkpoint.pt", HEADER
-    if resume and (saved := _fitting(unfinished, config)):
+    if saved:
         trainer.restore(saved)
         log = saved["log"]
         logger.info("%s: going on after round %d", unfinished, trainer.round)
     trainer.fabric.barrier()
+    expected = "a smaller one" if settings.auto_find_batch_size else "a smaller one, or auto_find_batch_size: true"
     told = threading.Event()
-    with preemption.heeded(told.set, first=trainer.fabric.is_global_zero):
-        play(trainer, data, config, output, log, told)
+    with (
+        preemption.heeded(told.set, first=trainer.fabric.is_global_zero),
+        fitting(f"{name}: batch_size", size, str(size), trainer.device, expected),
+    ):
+        play(trainer, data, config | {"batch_size": size}, output, log, told)
     now = resolved(data, name, settings, seed, pretrained) | {"slices": digests(data.folder)}
     if changed := [key for key in config if now[key] != config[key]]:
         raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
@@ -117,7 +155,8 @@ def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
 def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, log: str, told: threading.Event) -> None:
     """Play the rounds that are left and write what `train` says, `checkpoint.pt` last; `log` is the log so far.
 
-    Of several processes the first alone writes. Once it is `told` to end, it saves and ends all.
+    `config` is what `resolved` returns, with the `batch_size` that is played. Of several processes the first alone
+    writes. Once it is `told` to end, it saves and ends all.
     """
     method, settings, writes = trainer.method, trainer.method.settings, trainer.fabric.is_global_zero
     watched, lines = data.watched(method.draw), [log]
@@ -130,7 +169,7 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
     with (output / "log.csv" if writes else Path(os.devnull)).open("w") as stream:
         stream.write(log)
         due = range(trainer.round, trainer.rounds)
-        feed = batches(data, due, settings.batch_size, config["seed"], method.draw, trainer.device)
+        feed = batches(data, due, config["batch_size"], config["seed"], method.draw, trainer.device)
         hidden = None if writes else True  # None: where nobody looks
         for batch in tqdm(feed, config["method"], trainer.rounds, initial=trainer.round, unit="round", disable=hidden):
             if settings.patience and trainer.stale >= settings.patience:
@@ -145,7 +184,7 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
             ]
             shown = trainer.round == trainer.rounds or trainer.round % settings.samples_every == 0
             if shown and settings.patience and trainer.round > method.watch_from * trainer.rounds:
-                loss = trainer.watch(data.watch_batches(settings.batch_size, method.draw))
+                loss = trainer.watch(data.watch_batches(config["batch_size"], method.draw))
                 new.append(f"{trainer.round},watched,segmentation,{loss:.6g}\n")
             last = trainer.round == trainer.rounds or bool(settings.patience and trainer.stale >= settings.patience)
             if last:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from gan import checkpoint, stopwatch
+from gan.batch_size import Parts
 from gan.errors import InputError
 from gan.methods import METHODS
 from gan.volumes import through_volume
@@ -51,6 +52,7 @@ class Trained:
         except (KeyError, TypeError, RuntimeError) as error:
             raise InputError(path, OTHER, "one that this version trained") from error
         self._model = model.module.to(self.device).eval()
+        self._parts = Parts()
 
     @property
     def directions(self) -> list[tuple[str, str]]:
@@ -79,19 +81,23 @@ class Trained:
         Args:
             work: (B, C, S, S) to (B, 1, S, S), or (1, 1, D, S, S) to the same shape.
             images: (N, C, S, S), a scan's in order.
-            batch_size: slices at once.
+            batch_size: slices at once, or fewer where these do not fit into memory.
             slice_over_pixel: distance of the slices over the edge of a pixel.
 
         Returns:
             (N, 1, S, S).
+
+        Raises:
+            InputError: a single slice, or the volume, does not fit into memory.
         """
+        least = 1
         if self.method.dimensions == 3:
             depth = self.config["depth"]  # norms look at a whole volume: as much background as in training
             work, batch_size = partial(through_volume, work, slice_over_pixel, depth), max(1, len(images))
+            least = batch_size
         made = np.empty((len(images), 1, *images.shape[2:]), np.float32)
-        for start in range(0, len(images), batch_size):
-            part = slice(start, start + batch_size)
-            made[part] = work(torch.from_numpy(images[part])).numpy()
+        for part, found in self._parts.through(work, torch.from_numpy(images), batch_size, self.device, least):
+            made[part] = found.numpy()
         return made
 
     def _kind(self, image: Tensor, name: str) -> Tensor:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from enrich.translations import Picture
+from gan.batch_size import Parts
 from gan.errors import InputError
 
 Features = NDArray[np.float32]
-BATCH_SIZE = 32
+BATCH_SIZE = 32  # or fewer, if these do not fit into memory
+PARTS = Parts()
 
 
 class Backbone(Protocol):
@@ -76,5 +78,9 @@ def load_weights(
 @torch.inference_mode()
 def in_batches(network: Callable[[Tensor], Tensor], images: NDArray[np.float32]) -> Features:
     """Return a network's features of images, (N, …) to (N, D)."""
-    batches = torch.split(torch.from_numpy(np.ascontiguousarray(images)), BATCH_SIZE)
-    return np.concatenate([network(batch.to(device())).float().cpu().numpy() for batch in batches])
+    everything, where = torch.from_numpy(np.ascontiguousarray(images)), device()
+
+    def features(batch: Tensor) -> Tensor:
+        return network(batch.to(where)).float().cpu()
+
+    return np.concatenate([made.numpy() for _, made in PARTS.through(features, everything, BATCH_SIZE, where)])

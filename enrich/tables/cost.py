@@ -4,8 +4,10 @@ A job's benchmark file lies under `benchmarks/` of a run and of each of its oute
 """
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -56,7 +58,7 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
     Returns:
         One row per entry: kind (method), name, title; parameters of all networks of one model; multiply_adds of one
         round of its training; training_ and synthesis_ jobs, hours and memory_gb, of all seeds and folds;
-        training_gpu_memory_gb.
+        training_gpu_memory_gb; smaller_batches, of trainings whose own did not fit into memory, in words.
     """
     rows = []
     for name, entry in study.config["methods"].items():
@@ -78,6 +80,7 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
                 "multiply_adds": found.multiply_adds,
             }
             | _named("training", measure(_files(results, names)) | {"gpu_memory_gb": gpu_memory(results, name)})
+            | {"smaller_batches": smaller_batches(results, name)}
             | _named(
                 "synthesis",
                 measure(
@@ -96,12 +99,26 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
 
 def gpu_memory(results: Path, name: str) -> float:
     """Return the most memory in GB that a training of an entry held of its GPU, as its model says; NaN without one."""
-    found = [
-        checkpoint.load(path)["gpu_memory_gb"]
-        for folder in ("gan", "outer*/gan", "segmenters", "outer*/segmenters")
-        for path in results.glob(f"{folder}/{name}/**/model.pt")
-    ]
+    found = [model["gpu_memory_gb"] for model in _models(results, name)]
     return max((value for value in found if value is not None), default=math.nan)
+
+
+def smaller_batches(results: Path, name: str) -> str:
+    """Return which batches stood in place of those of the config, and in how many trainings; nothing where none did."""
+    configs = [model["config"] for model in _models(results, name)]
+    found = Counter((config["batch_size"], config["settings"]["batch_size"]) for config in configs)
+    return ", ".join(
+        f"{used} in place of {asked} in {number} of {len(configs)} trainings"
+        for (used, asked), number in sorted(found.items())
+        if used != asked
+    )
+
+
+def _models(results: Path, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the checkpoints that the trainings of an entry left."""
+    for folder in ("gan", "outer*/gan", "segmenters", "outer*/segmenters"):
+        for path in results.glob(f"{folder}/{name}/**/model.pt"):
+            yield checkpoint.load(path)
 
 
 def of_rows(study: Study, results: Path) -> pd.DataFrame:
@@ -151,6 +168,11 @@ def layout(study: Study, methods: pd.DataFrame, rows: pd.DataFrame) -> list[Tabl
                     " fold, and each network that it starts from. Hours add up all jobs, memory is the peak of any"
                     " training: main memory from Snakemake's benchmark files, that of a GPU as its models recorded it."
                     " Waiting for a GPU is left out. A job that was resumed counts from its last start on.",
+                    *(
+                        f"{row['title']}: batches of {row['smaller_batches']}, as the config's did not fit into memory."
+                        for row in methods.to_dict("records")
+                        if row["smaller_batches"]
+                    ),
                 ),
             )
         )

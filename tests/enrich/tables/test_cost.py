@@ -88,14 +88,34 @@ def test_parameters_are_those_of_the_entry(small, results):
     assert of(table, "tc_mgan-wide")["parameters"] > row["parameters"]
 
 
+def save(folder, place, gpu_memory_gb=None, asked=4, used=4):
+    """Save a model that tells of its training no more than the table reads."""
+    (folder / place).mkdir(parents=True)
+    told = {"gpu_memory_gb": gpu_memory_gb, "config": {"settings": {"batch_size": asked}, "batch_size": used}}
+    checkpoint.save(folder / place / "model.pt", dict.fromkeys(checkpoint.KEYS) | told)
+
+
 def test_gpu_memory_is_the_most_that_a_model_recorded(small, results):
     folder = results("benchmarks/gan/none", 1)
     for place, used in (("gan/tc_mgan/flair", 1.5), ("outer1/gan/tc_mgan/t1ce/seed0/fold1", 3.5), ("gan/x/all", 9)):
-        (folder / place).mkdir(parents=True)
-        checkpoint.save(folder / place / "model.pt", dict.fromkeys(checkpoint.KEYS) | {"gpu_memory_gb": used})
-    checkpoint.save(folder / "gan" / "tc_mgan" / "model.pt", dict.fromkeys(checkpoint.KEYS))
+        save(folder, place, used)
+    save(folder, "gan/tc_mgan/t2")
     assert math.isnan(cost.gpu_memory(folder, "segan"))
     assert of(cost.of_methods(small, folder), "tc_mgan")["training_gpu_memory_gb"] == 3.5
+
+
+def test_batches_that_did_not_fit_are_told_below_the_table(small, results):
+    folder = results("benchmarks/gan/none", 1)
+    for place, asked, used in (("all/seed0", 64, 16), ("all/seed1", 64, 64), ("all/seed0/segmentor", 8, 4)):
+        save(folder, f"gan/tc_mgan/{place}", asked=asked, used=used)
+    save(folder, "segmenters/segan/ct")
+    methods = cost.of_methods(small, folder)
+    assert of(methods, "segan")["smaller_batches"] == ""
+    notes = cost.layout(small, methods, cost.of_rows(small, folder))[0].notes
+    assert notes[1:] == (
+        "TC-MGAN: batches of 4 in place of 8 in 1 of 3 trainings, 16 in place of 64 in 1 of 3 trainings, as the"
+        " config's did not fit into memory.",
+    )
 
 
 @pytest.mark.parametrize("content", ["", "s\n1.0\n"])
