@@ -2,13 +2,17 @@ PYTHON ?= python3
 CORES ?= all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test check
+.PHONY: demo test test-cluster check
 demo: .venv/installed
 	snakemake --cores $(CORES) all
 	@echo "The report: results/phantom/report/index.html; its tables: results/phantom/tables"
 
 test: check
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-cluster: .venv/installed  # the executors slow every start of Snakemake, so that dev does without
+	python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm,kubernetes]'
+	pytest -m cluster tests/cluster
 
 check: .venv/installed
 	ruff check .

@@ -1,10 +1,10 @@
 """What jobs ask a cluster for: memory and time, by the size of the data.
 
-Every formula is a start, what Python and its libraries hold, and bytes for each voxel of the largest scan, about twice
-what was measured: of six CTs and MRs of 66 × 384² voxels (9.7 million) with two threads, processes held at most 0.7 GB
-(evaluate), 0.9 (prepare), 1.4 (synthesize), 1.6 (StarGAN of width 4 at 4 × 256²), 1.9 (nnunet_predict), 2.0 (slices), 4.1
-(nnunet_train) and 5.3 (nnunet_preprocess, with nnU-Net's own 10⁸ samples). Too little is healed by a retry: what is asked
-for grows with the attempt.
+Every formula is a start, what Python and its libraries hold, and bytes for each voxel of the largest scan: one and a
+half to four times what was measured. On a CPU, with two threads and CTs and MRs of 66 × 384² voxels (9.7 million), jobs
+held at most 0.8 GB (evaluate), 0.9 (prepare), 1.5 (synthesize), 1.6 (StarGAN of width 4, batches of 4 × 256²), 2.0
+(nnunet_predict), 2.1 (slices), 4.3 (nnunet_train) and 5.5 (nnunet_preprocess, nnU-Net's own 10⁸ samples). On a GPU
+nothing was measured. Too little is healed by a retry: what is asked for grows with the attempt.
 """
 
 import csv
@@ -78,7 +78,7 @@ def nnunet_training_gb(gpu_memory_gb: float | None, workers: int, devices: int) 
 
 
 def training_gb(pixels: int, width: int, devices: int, gpu: bool) -> float:
-    """Return what a GAN's training takes with `pixels` in a batch; where there is a GPU, the layers lie in its memory."""
+    """Return what a GAN's training takes with `pixels` in a batch; with a GPU, the layers lie in its memory."""
     features = 0.0 if gpu else _gb(FEATURES * pixels * width)
     return devices * (CUDA_GB * gpu + 1 + 2 * PARAMETERS_GB * (width / 64) ** 2) + 2 * features
 

@@ -14,7 +14,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+
+from gan.orphans import end_with_parent
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "srun")
 NODE = "alone"
@@ -72,11 +75,11 @@ def cluster(cpus: int, memory_mb: int) -> Iterator[dict[str, str]]:
         _configure(folder, cpus, memory_mb)
         daemons: list[subprocess.Popen[bytes]] = []
         commands = [
-            ["munged", "--foreground", "--force", f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket"]
-            + [f"--pid-file={folder}/munged.pid", f"--seed-file={folder}/munge.seed", f"--log-file={folder}/munge.log"],
+            ["munged", "--foreground", "--force", f"--socket={folder}/munge.socket"],
             ["slurmctld", "-D", "-f", f"{folder}/slurm.conf"],
             ["slurmd", "-D", "-f", f"{folder}/slurm.conf", "-N", NODE],
         ]
+        commands[0] += [f"--{name}-file={folder}/munge.{name}" for name in ("key", "pid", "seed", "log")]
         for command in commands:
             daemons.append(_start(command, folder, environment))
             running.callback(_end, daemons[-1])
@@ -126,7 +129,13 @@ def _free_ports() -> tuple[int, int]:
 def _start(command: Sequence[str], folder: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
     with (folder / f"{command[0]}.out").open("wb") as out:
         return subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,  # so that Ctrl-C reaches them by `cluster` alone
+            preexec_fn=partial(end_with_parent, os.getpid()),  # if nobody is left to end them
         )
 
 
