@@ -3,7 +3,7 @@ CORES ?= all
 STUDY = $(if $(CONFIG),--configfile $(CONFIG))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo resume test test-faults check
+.PHONY: demo resume test test-faults test-cluster check
 demo: .venv/installed
 	snakemake --cores $(CORES) all
 	@echo "The report: results/phantom/report/index.html; its tables: results/phantom/tables"
@@ -17,6 +17,10 @@ test: check
 
 test-faults: .venv/installed
 	NNENRICH_KILLS=30 pytest -rP tests/faults
+
+test-cluster: .venv/installed  # the executors slow every start of Snakemake, so that dev does without
+	python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm,kubernetes]'
+	pytest -m cluster tests/cluster
 
 check: .venv/installed
 	ruff check .

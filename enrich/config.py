@@ -234,6 +234,11 @@ def keys_of_network(entry: Config, network: str) -> Config:
     return {**shared, **entry.get(network, {})}
 
 
+def setting(method: str, keys: Config, key: str) -> Any:
+    """Return what a method is told of a key: an entry's own, or else the method's; None where it has no such key."""
+    return keys.get(key, schema()["$defs"][method]["properties"].get(key, {}).get("default"))
+
+
 def facts(method: str) -> Config:
     """Return what the schema says of a method: labels, scope, and whether it translates or segments."""
     return cast(Config, schema()["$defs"][method]["facts"])

@@ -214,6 +214,36 @@ def test_a_single_rule_is_rerun_on_demand(project):
     assert {rule for rule, _ in target} == {"segmentation_table"}
 
 
+def asked(project, *arguments):
+    """Return the resources of every rule that a dry run lists, by name."""
+    done = snakemake(project, "--dry-run", "all", "--forcerun", "train_gan", *arguments)
+    found = re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)", done.stdout + done.stderr, re.MULTILINE)
+    return {rule: dict(word.split("=") for word in text.split(", ")) for rule, text in found}
+
+
+def test_jobs_ask_for_what_their_scans_need(project):
+    small = asked(project)
+    table = project / "results/tiny/scans.csv"
+    text, times = table.read_text(), (table.stat().st_atime_ns, table.stat().st_mtime_ns)
+    try:
+        pd.read_csv(table).assign(z=100, y=512, x=512).to_csv(table, index=False)
+        os.utime(table, ns=times)
+        large = asked(project)
+    finally:
+        table.write_text(text)
+        os.utime(table, ns=times)
+    assert small["evaluate"]["mem"] == "2 GB"  # 1 and a little
+    assert large["evaluate"]["mem"] == "7 GB"  # 1 and 200 bytes for every voxel
+    assert small["train_gan"] == large["train_gan"]
+
+
+def test_without_gpus_no_job_asks_for_one(project):
+    gpus = {rule: resources.get("gpu") for rule, resources in asked(project).items()}
+    none = {rule: resources.get("gpu") for rule, resources in asked(project, "--resources", "gpu=0").items()}
+    assert {rule for rule, gpu in gpus.items() if gpu == "1"} == {rule for rule, gpu in none.items() if gpu == "0"}
+    assert {"train_gan", "synthesize", "nnunet_train"} <= {rule for rule, gpu in gpus.items() if gpu == "1"}
+
+
 def test_changing_a_key_of_finished_results_is_refused_until_the_user_says_so(project):
     changed = CONFIG | {"methods": CONFIG["methods"] | {"thin": CONFIG["methods"]["thin"] | {"width": 8}}}
     done = snakemake(project, "--dry-run", "all", config=changed)

@@ -406,9 +406,10 @@ def optional(name, value):
     return [name, *map(str, value)] if isinstance(value, list) else [name, str(value)]
 
 
-def a_scan_a_worker(wildcards, threads):
-    """Memory of what reads a scan in every one of its processes; the largest CT takes each 2 GB."""
-    return f"{2 + 2 * threads}GB"
+def all_cores(wildcards):
+    """Every core of a machine that does nothing else meanwhile; of a cluster, whose job shares a node, as any job's."""
+    cores = None if workflow.remote_exec else workflow.resource_settings.cores
+    return cores or config["threads"]
 
 
 def structures_to_score(wildcards):

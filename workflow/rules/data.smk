@@ -38,10 +38,10 @@ rule prepare:
         "results/{run}/benchmarks/prepare.tsv"
     conda:
         "../../environment.yml"
-    threads: workflow.cores or config["threads"]
+    threads: all_cores
     resources:
-        mem=a_scan_a_worker,
-        runtime="4h",
+        mem=mem_of_reading,
+        runtime=runtime_of_reading,
     params:
         reader=config["data"]["reader"],
         options=reader_options(),
@@ -129,8 +129,8 @@ rule slices:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem=a_scan_a_worker,
-        runtime="4h",
+        mem=mem_of_reading,
+        runtime=runtime_of_reading,
     params:
         modalities=MODALITIES,
         labels=LABELS_OF,

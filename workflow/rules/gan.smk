@@ -17,8 +17,8 @@ rule pretrain:
     threads: config["threads"]
     resources:
         gpu=gpus_of_pretraining,
-        mem="16GB",
-        runtime="1d",
+        mem=mem_of_pretraining,
+        runtime=days(1),
     params:
         method=lambda wildcards: pretrained_by(wildcards.name)[wildcards.network],
         modalities=training_modalities,
@@ -48,8 +48,8 @@ rule train_gan:
     threads: config["threads"]
     resources:
         gpu=gpus_of_training,
-        mem="16GB",
-        runtime="4d",
+        mem=mem_of_training,
+        runtime=days(4),
     params:
         method=lambda wildcards: METHOD[wildcards.name],
         modalities=training_modalities,
@@ -84,8 +84,8 @@ rule synthesize:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem="16GB",
-        runtime="12h",
+        mem=mem_of_translating,
+        runtime=runtime_of_network,
     params:
         fits=options_of_fits,
         test=config["crossfit_test"],
@@ -115,8 +115,8 @@ rule precomputed:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="4GB",
-        runtime="12h",
+        mem=mem_of_reading,
+        runtime=runtime_of_reading,
     params:
         modalities=MODALITIES,
         folder=folder_of_given_scans,
@@ -145,8 +145,8 @@ rule synthesize_tests:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem="16GB",
-        runtime="12h",
+        mem=mem_of_translating,
+        runtime=runtime_of_network,
     params:
         fits=options_of_fits,
         intensity=json.dumps(config["intensity"]),
@@ -174,8 +174,8 @@ rule cases:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem="16GB",
-        runtime="12h",
+        mem=mem_of_translating,
+        runtime=runtime_of_network,
     params:
         fits=options_of_fits,
         intensity=json.dumps(config["intensity"]),
@@ -229,8 +229,8 @@ rule fill:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="4GB",
-        runtime="12h",
+        mem=mem_of_reading,
+        runtime=runtime_of_reading,
     params:
         modalities=MODALITIES,
         order=order_of_sources(),

@@ -50,8 +50,8 @@ rule nnunet_preprocess:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem="16GB",
-        runtime="12h",
+        mem=mem_of_preprocessing,
+        runtime=runtime_of_reading,
     params:
         planner=NNUNET["planner"],
         configuration=NNUNET["configuration"],
@@ -82,8 +82,8 @@ rule nnunet_train:
     threads: config["threads"]
     resources:
         gpu=NNUNET["devices"],
-        mem="16GB",
-        runtime="4d",
+        mem=mem_of_nnunet,
+        runtime=days(4),
     params:
         results="results/{split}/nnunet/{modality}/{channels}/seed{seed}/results",
         trainer=NNUNET["trainer"],
@@ -118,8 +118,8 @@ rule nnunet_predict:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem="16GB",
-        runtime="12h",
+        mem=mem_of_predicting,
+        runtime=runtime_of_network,
     params:
         mirroring=[] if NNUNET["mirroring"] else "--no-mirroring",
     shell:

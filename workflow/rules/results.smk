@@ -17,8 +17,8 @@ rule evaluate:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="4GB",
-        runtime="4h",
+        mem=mem_of_scoring,
+        runtime=runtime_of_reading,
     params:
         method=row_of,
         structures=structures_to_score,
@@ -159,7 +159,7 @@ rule translation_figure:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="2GB",
+        mem=mem_of_reading,
         runtime="10m",
     params:
         modalities=MODALITIES,

@@ -19,8 +19,8 @@ rule enriched_slices:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem=a_scan_a_worker,
-        runtime="4h",
+        mem=mem_of_reading,
+        runtime=runtime_of_reading,
     params:
         modalities=MODALITIES,
         synthetic=synthetic_option,
@@ -49,8 +49,8 @@ rule train_segmenter:
     threads: config["threads"]
     resources:
         gpu=gpus_of_training,
-        mem="16GB",
-        runtime="4d",
+        mem=mem_of_training,
+        runtime=days(4),
     params:
         method=lambda wildcards: METHOD[wildcards.name],
         settings=settings_of,
@@ -80,8 +80,8 @@ rule segment:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem="16GB",
-        runtime="12h",
+        mem=mem_of_predicting,
+        runtime=runtime_of_network,
     params:
         modalities=MODALITIES,
         synthetic=synthetic_option,

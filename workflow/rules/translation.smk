@@ -23,8 +23,8 @@ rule segment_translations:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem="16GB",
-        runtime="12h",
+        mem=mem_of_predicting,
+        runtime=runtime_of_network,
     params:
         intensity=json.dumps(config["intensity"]),
         mirroring=[] if NNUNET["mirroring"] else "--no-mirroring",
@@ -52,8 +52,8 @@ rule segment_sources:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem="16GB",
-        runtime="12h",
+        mem=mem_of_predicting,
+        runtime=runtime_of_network,
     params:
         intensity=json.dumps(config["intensity"]),
         mirroring=[] if NNUNET["mirroring"] else "--no-mirroring",
@@ -81,8 +81,8 @@ rule score_translations:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="8GB",
-        runtime="12h",
+        mem=mem_of_scoring,
+        runtime=runtime_of_reading,
     params:
         intensity=json.dumps(config["intensity"]),
         predictions=lambda wildcards, input: by_modality(input.predictions),
@@ -111,8 +111,8 @@ rule score_bounds:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="8GB",
-        runtime="12h",
+        mem=mem_of_scoring,
+        runtime=runtime_of_reading,
     params:
         intensity=json.dumps(config["intensity"]),
         predictions=lambda wildcards, input: by_modality(input.predictions),
@@ -141,8 +141,8 @@ rule distances:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem="16GB",
-        runtime="12h",
+        mem=mem_of_predicting,
+        runtime=runtime_of_network,
     params:
         intensity=json.dumps(config["intensity"]),
         outer=lambda wildcards: SPLITS.index(wildcards.split),
@@ -173,8 +173,8 @@ rule distances_of_sources:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem="16GB",
-        runtime="12h",
+        mem=mem_of_predicting,
+        runtime=runtime_of_network,
     params:
         intensity=json.dumps(config["intensity"]),
         outer=lambda wildcards: SPLITS.index(wildcards.split),
