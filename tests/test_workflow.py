@@ -273,6 +273,13 @@ def test_the_reason_of_a_failure_stands_on_the_screen_and_nothing_is_written(pro
     assert left <= {"config.yaml", "logs", "benchmarks"}
 
 
+UNREAD = {
+    ("prepare", "phantom.json"),  # stands for raw scans, which users have, without hashes
+    ("cost_table", "segmentation.csv"),  # when these are there, all jobs that it counts are finished
+    ("cost_table", "translation.csv"),
+    ("html_report", "model.pt"),  # the log beside it is
+}
+"""Inputs that a rule waits for and does not read."""
 COMPANIONS = [
     ("slices", "scans.csv", "structures.json"),
     ("slices", "scans.csv", "scans/*_ct.nii.gz"),
@@ -300,7 +307,8 @@ COMPANIONS = [
 def jobs(project):
     done = snakemake(project, "--dry-run", "--forceall", "--printshellcmds", "all")
     found = listed_jobs(done.stdout + done.stderr)
-    assert len({job.rule for job in found}) == 31 - 1  # `all` runs nothing
+    rules = set(re.findall(r"^(\w+) +\d+$", done.stdout + done.stderr, re.MULTILINE))
+    assert {job.rule for job in found} == rules - {"all", "tables", "figures", "total"}
     return found
 
 
@@ -337,7 +345,7 @@ def assert_refused(project, programs, job, path, damage):
 
 @pytest.mark.parametrize("damage", [flipped, truncated])
 def test_no_program_takes_an_artifact_that_changed_after_it_was_published(project, jobs, programs, damage):
-    pairs = [(job, path) for job, path in readers(jobs) if path.name != "phantom.json"]  # raw scans, which users have
+    pairs = [(job, path) for job, path in readers(jobs) if (job.rule, path.name) not in UNREAD]
     assert len(pairs) > 60
     for job, path in pairs:
         assert_refused(project, programs, job, path, damage)

@@ -151,12 +151,12 @@ def test_a_method_that_left_the_config_is_remembered_as_long_as_its_models_are_t
 
 
 def test_a_record_that_was_cut_by_hand_is_refused(tmp_path):
-    record(resolve(CONFIG, Path("x.yaml")), tmp_path)
+    record(resolve(MINIMAL, SOURCE), tmp_path)
     path = tmp_path / "config.yaml"
     path.write_text(path.read_text()[:40])
     for start in (refuse_overwriting, record):
         with pytest.raises(InputError, match=r"config\.yaml: found another file than was published"):
-            start(resolve(CONFIG, Path("x.yaml")), tmp_path)
+            start(resolve(MINIMAL, SOURCE), tmp_path)
 
 
 def recorded(results):

@@ -56,7 +56,8 @@ def files_of_the_chain(root: Path) -> set[Path]:
     patterns = ("*.csv", "splits.json", "config.yaml", "scans/*", "slices/*", "synthetic/**/*", "cases/**/*.nii.gz")
     patterns += ("**/model.pt", "**/checkpoint_final.pth", "**/predictions/*", "**/dataset.json", "**/*.b2nd")
     found = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}
-    return {path for path in found if path.name != ".published" and "nnUNetTrainer" not in str(path.parent.name)}
+    found = {path for path in found if path.name != ".published" and path.suffix != ".sha256"}
+    return {path for path in found if "nnUNetTrainer" not in str(path.parent.name)}
 
 
 @pytest.mark.parametrize("name", MISSING)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from enrich.nnunet.train import train
+from tests.tampering import flipped, truncated
 
 SHORT = {"epochs": 3, "iterations": 8, "validation_iterations": 1, "checkpoint_every": 1, "augmentation_workers": 0}
 
@@ -107,10 +108,10 @@ def test_a_checkpoint_of_other_settings_is_not_continued(preprocessed: Path, kil
     assert epochs_logged(final.parent) == [["0", "1"]]
 
 
-def test_a_broken_checkpoint_is_no_reason_to_stop(preprocessed: Path, killed: Path, tmp_path: Path):
+@pytest.mark.parametrize("damage", [flipped, truncated])
+def test_a_broken_checkpoint_is_not_continued(preprocessed: Path, killed: Path, tmp_path: Path, damage):
     shutil.copytree(killed, tmp_path / "results")
     (latest,) = (tmp_path / "results").rglob("checkpoint_latest.pth")
-    content = latest.read_bytes()
-    latest.write_bytes(content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]))
-    path = train(preprocessed, tmp_path / "results", "all", **SHORT | {"epochs": 1})
-    assert epochs_logged(path.parent) == [["0"]]
+    latest.write_bytes(damage(latest.read_bytes()))
+    final = train(preprocessed, tmp_path / "results", "all", **SHORT)
+    assert epochs_logged(final.parent) == [["0", "1", "2"]]
