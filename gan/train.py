@@ -118,7 +118,8 @@ def _train(
         log = saved["log"]
         logger.info("%s: going on after round %d", unfinished, trainer.round)
     trainer.fabric.barrier()
-    expected = "a smaller one" if settings.auto_find_batch_size else "a smaller one, or auto_find_batch_size: true"
+    halved = settings.auto_find_batch_size or settings.devices > 1  # there is no more to be done by that
+    expected = "a smaller one" if halved else "a smaller one, or auto_find_batch_size: true"
     with fitting(f"{name}: batch_size", size, str(size), trainer.device, expected):
         play(trainer, data, config | {"batch_size": size}, output, log)
     now = resolved(data, name, settings, seed, pretrained)
