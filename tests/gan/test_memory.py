@@ -19,10 +19,10 @@ from gan.trained import Trained
 from tests.gan import tiny
 
 ROOT = Path(__file__).parents[2]
-LARGE = 64  # slices
-SHORT_MB = 150
+LARGE = 256  # slices, which SHORT_MB do not hold, and a quarter of which they do
+SHORT_MB = 400
 SETTINGS = {"rounds": 6, "log_every": 1, "samples_every": 9, "checkpoint_every": 2, "batch_size": LARGE}
-FOUND = f"error: stargan: batch_size: found {LARGE}, which did not fit into main memory, expected a smaller one"
+FOUND = "error: stargan: batch_size: found {}, which did not fit into main memory, expected a smaller one"
 IN_USE = """
 import resource, sys
 from functools import partial
@@ -34,9 +34,10 @@ from gan.trained import Trained
 
 def main():
     trained, images = Trained(Path(sys.argv[1])), np.load(sys.argv[2])
+    work = partial(trained.translate, source="ct", target="t1")
+    trained.on_slices(work, images[:1], 1, 1.0)  # takes what any number takes
     limit = psutil.Process().memory_info().vms + int(sys.argv[3]) * 10**6
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    work = partial(trained.translate, source="ct", target="t1")
     np.save(sys.argv[2], [trained.on_slices(work, images, len(images), 1.0) for _ in range(2)])
 
 run(main)
@@ -61,7 +62,7 @@ def start(slices: Path, output: Path, megabytes: int, process: int = 0, **more: 
 
 def finish(process: subprocess.Popen[str]) -> list[str]:
     """Return what a program said, but for the seconds."""
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     return [line for line in said.splitlines() if not line.startswith("seconds ")]
 
 
@@ -72,22 +73,23 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 def test_a_batch_that_does_not_fit_is_one_line(make_slices, tmp_path):
-    process = start(make_slices(per_modality=30), tmp_path / "out", SHORT_MB)
-    assert finish(process) == [f"{FOUND}, or auto_find_batch_size: true"]
+    process = start(make_slices(per_modality=90), tmp_path / "out", SHORT_MB)
+    assert finish(process) == [f"{FOUND.format(LARGE)}, or auto_find_batch_size: true"]
     assert process.returncode == 1
 
 
 @pytest.mark.parametrize(("process", "status"), [(0, 1), (1, -9)], ids=["first", "second"])
 def test_one_of_two_processes_ends_both_and_has_the_last_word(make_slices, tmp_path, process, status):
-    both = start(make_slices(per_modality=30), tmp_path / "out", SHORT_MB // 2, process, devices=2)
+    slices, size = make_slices(per_modality=180), 2 * LARGE
+    both = start(slices, tmp_path / "out", SHORT_MB, process, devices=2, batch_size=size)
     said = finish(both)  # whose end waits for both
-    assert said.count(FOUND) == 1
-    assert said[-1] == FOUND
+    assert said.count(FOUND.format(size)) == 1
+    assert said[-1] == FOUND.format(size)
     assert both.returncode == status
 
 
 def test_the_training_is_that_of_a_smaller_batch_where_the_settings_allow_it(make_slices, tmp_path):
-    slices, found = make_slices(per_modality=30), tmp_path / "found"
+    slices, found = make_slices(per_modality=90), tmp_path / "found"
     process = start(slices, found, SHORT_MB, auto_find_batch_size=True)
     while process.poll() is None and not (found / "checkpoint.pt").exists():
         time.sleep(0.01)
@@ -111,13 +113,13 @@ def test_the_training_is_that_of_a_smaller_batch_where_the_settings_allow_it(mak
 def test_slices_are_translated_in_smaller_parts_and_that_is_said_once(make_slices, tmp_path):
     slices = make_slices(per_modality=30)
     assert finish(start(slices, tmp_path, 4000, batch_size=3, rounds=1)) == []
-    images = np.load(slices / "images.npy")[:90, None].astype(np.float32)
+    images = np.load(slices / "images.npy")[:90, None].astype(np.float32).repeat(4, axis=0)
     np.save(tmp_path / "images.npy", images)
     process = begin("-c", IN_USE, tmp_path / "model.pt", tmp_path / "images.npy", 40)
     said = finish(process)
     assert process.returncode == 0, said
-    assert said[0] == "90 images at once did not fit into memory: 45 from here on"
-    assert len(said) == len(set(said)) < 7
+    assert said[0] == "360 images at once did not fit into memory: 180 from here on"
+    assert len(said) == len(set(said)) < 9
     trained = Trained(tmp_path / "model.pt")
     expected = trained.on_slices(lambda part: trained.translate(part, "ct", "t1"), images, 90, 1.0)
     for made in np.load(tmp_path / "images.npy"):
@@ -171,7 +173,6 @@ def test_errors_of_memory_are_told_from_others(error, expected):
     ("fails", "found"),
     [
         ("numpy.empty(1 << 50)", r"error: memory: found too little (Unable to allocate 8.00 PiB for an array"),
-        ("torch.empty(1 << 50)", r"error: memory: found too little ("),
         ("[0] * (1 << 50)", "error: memory: found too little, expected more, or fewer jobs and threads at once"),
     ],
 )
