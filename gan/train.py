@@ -58,7 +58,7 @@ def train(
             wants it, a loss that is not finite, or sources or slices that changed meanwhile, so that nobody takes the
             model for one of theirs; or a batch that does not fit into memory.
     """
-    size = None
+    size: int | None = None
     while True:
         try:
             _train(slices, name, settings, size, seed, output, pretrained, resume)
