@@ -4,10 +4,21 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+KILLED = "killed without a word, perhaps since main memory ran out"
+
 
 def last_words(run_logs: Iterable[str]) -> list[str]:
-    """Return the last line of the log of each job that Snakemake's own logs call failed, led by the log's path."""
+    """Return the last line of the log of each job that Snakemake's own logs call failed, led by the log's path.
+
+    A job that was killed may have come to no last line: that it was is said in its place.
+    """
     text = "\n".join(Path(log).read_text() for log in run_logs)
     logs = re.findall(r"^    log: (.+) \(check log file", text, re.MULTILINE)
-    paths = dict.fromkeys(Path(log) for log in logs)
-    return [f"{path}: {lines[-1]}" for path in paths if path.is_file() and (lines := path.read_text().splitlines())]
+    killed = set(re.findall(r"> (\S+) 2>&1' returned non-zero exit status 137\.", text))
+    said = []
+    for log in dict.fromkeys(logs):
+        lines = Path(log).read_text(errors="replace").splitlines() if Path(log).is_file() else []
+        if log in killed and not (lines and lines[-1].startswith("error: ")):
+            lines.append(KILLED)
+        said += [f"{log}: {line}" for line in lines[-1:]]
+    return said

@@ -5,6 +5,7 @@ and what is drawn for each of them, is that of the whole batch.
 """
 
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -56,6 +57,8 @@ def end_all(error: Exception) -> NoReturn:
     """End this process and all others with the error's line, the last that is said: they would wait for this one."""
     sys.stderr.write(f"error: {error}\n")
     sys.stderr.flush()
+    for child in multiprocessing.active_children():
+        child.kill()
     if os.getpid() != (first := int(os.environ[FIRST])):
         os.kill(first, signal.SIGKILL)
     os._exit(1)

@@ -61,7 +61,7 @@ def train(
             wants it, a loss that is not finite, or sources or slices that changed meanwhile, so that nobody takes the
             model for one of theirs; or a batch that does not fit into memory.
     """
-    size = None
+    size: int | None = None
     while True:
         try:
             _train(slices, name, settings, size, seed, output, pretrained, resume)
@@ -121,7 +121,8 @@ def _train(
         log = saved["log"]
         logger.info("%s: going on after round %d", unfinished, trainer.round)
     trainer.fabric.barrier()
-    expected = "a smaller one" if settings.auto_find_batch_size else "a smaller one, or auto_find_batch_size: true"
+    halved = settings.auto_find_batch_size or settings.devices > 1  # there is no more to be done by that
+    expected = "a smaller one" if halved else "a smaller one, or auto_find_batch_size: true"
     told = threading.Event()
     with (
         preemption.heeded(told.set, first=trainer.fabric.is_global_zero),

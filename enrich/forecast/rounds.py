@@ -10,6 +10,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
+from gan.batch_size import fitting
 from gan.lease import lease
 from gan.methods import METHODS
 from gan.noise import random_batch
@@ -61,7 +62,8 @@ def measure(
         for _ in range(length):
             trainer.step(batch)
 
-    times = [(_seconds(partial(play, found[0]), least_s) / length, len(found)) for found in phases.values()]
+    with fitting(f"{name}: batch_size", settings.batch_size, str(settings.batch_size), trainer.device, "a smaller one"):
+        times = [(_seconds(partial(play, found[0]), least_s) / length, len(found)) for found in phases.values()]
     round_s = sum(seconds * share for seconds, share in times) / sum(share for _, share in times)
     size = len(batch.source) * (image_size if method.dimensions == 3 else 1)
     translate = partial(trainer.translate, batch.image, batch.source, batch.target)

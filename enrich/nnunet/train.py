@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,8 @@ from gan.lease import lease
 
 AUGMENTATION_WORKERS = 12  # nnU-Net's own, which takes at most one a core
 CHECKPOINT_EVERY = 50  # nnU-Net's own
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -30,8 +33,11 @@ def train(
     seed: int = 0,
     pretrained: Path | None = None,
     devices: int = 1,
+    auto_find_batch_size: bool = False,
 ) -> Path:
     """Train one fold, or go on with a training of the same settings that was interrupted; return its final checkpoint.
+
+    Its settings say which batch it was made with.
 
     Args:
         preprocessed: `preprocessed.json` of a preprocessed dataset.
@@ -46,11 +52,12 @@ def train(
         seed: of weights, patches and augmentation.
         pretrained: the checkpoint whose weights it starts from, of the same fold and plans; None for random ones.
         devices: GPUs that share each batch, as nnU-Net's own DDP does; so many processes where there is no GPU.
+        auto_find_batch_size: on one device, halve a batch that does not fit into memory, and start afresh.
 
     Raises:
         InputError: no preprocessed dataset, or files of it other than were published, no folds or trainer of that name,
             no such checkpoint to start from, or more devices than cases in a batch, or pairs of cases where half of
-            them are synthetic.
+            them are synthetic; or a batch that does not fit into memory.
     """
     if not preprocessed.is_file():
         raise InputError(preprocessed, "no such file", "a preprocessed nnU-Net dataset")
@@ -70,8 +77,9 @@ def train(
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         from enrich.nnunet.trainer import repeatable, settings_of
+        from gan.batch_size import TooLargeError, fitting, free, smaller
         from gan.checkpoint import is_whole
-        from gan.processes import launch
+        from gan.processes import end_all, launch
 
     try:
         trainer_class = repeatable(recursive_find_trainer_class_by_name(trainer))
@@ -93,37 +101,58 @@ def train(
     output = model / f"fold_{fold}"
     latest = output / "checkpoint_latest.pth"
     plans = json.loads((folder / f"{summary['plans']}.json").read_text())
-    batch = PlansManager(plans).get_configuration(summary["configuration"]).batch_size
+    planned = PlansManager(plans).get_configuration(summary["configuration"])
+    batch, patch = planned.batch_size, "×".join(map(str, planned.patch_size))
     dataset = json.loads((folder / "dataset.json").read_text())
     least, why = (2, ", half of it synthetic") if dataset.get("synthetic_cases") else (1, "")
     if devices > batch // least:
         raise InputError("--devices", devices, f"at most {batch // least} for the batch of {batch} of the plans{why}")
     fabric = launch(devices)
-    resume = latest.is_file() and is_whole(latest) and settings_of(latest) == settings
-    fabric.barrier()
+    found = (latest.is_file() and is_whole(latest) and settings_of(latest)) or {}
+    size = found.pop("batch_size", batch)
+    if not (resume := found == settings):
+        size = batch
     if fabric.is_global_zero:
         for name, recorded in summary["sha256"].items():
             require(folder / name, recorded, preprocessed)
-        _clear(output, resume)
-    fabric.barrier()
     fold_name = fold if fold == "all" else int(fold)
-    training = trainer_class(
-        plans | {"continue_training": resume}, summary["configuration"], fold_name, dataset, fabric.device
-    )
-    training.my_init_kwargs["settings"] = settings
-    training.seed = seed
-    training.checkpoint_every = checkpoint_every
-    training.num_epochs = epochs or training.num_epochs
-    training.num_iterations_per_epoch = iterations or training.num_iterations_per_epoch
-    training.num_val_iterations_per_epoch = validation_iterations or training.num_val_iterations_per_epoch
-    torch.backends.cudnn.benchmark = fabric.device.type == "cuda"
-    if resume:
-        training.load_checkpoint(str(latest))
-    elif pretrained is not None:
-        training.load_pretrained(pretrained)
-    with stopwatch.inside():
-        training.run_training()
-    return output / "checkpoint_final.pth"
+    remedies = ["a smaller nnunet.gpu_memory_gb, which plans anew"]
+    remedies += [] if auto_find_batch_size else ["nnunet.auto_find_batch_size: true"]
+    while True:
+        fabric.barrier()
+        if fabric.is_global_zero:
+            _clear(output, resume)
+        fabric.barrier()
+        training = trainer_class(
+            plans | {"continue_training": resume}, summary["configuration"], fold_name, dataset, fabric.device
+        )
+        training.my_init_kwargs["settings"] = settings | {"batch_size": size}
+        training.configuration_manager.configuration["batch_size"] = size  # its own copy of the plans
+        training.seed = seed
+        training.checkpoint_every = checkpoint_every
+        training.num_epochs = epochs or training.num_epochs
+        training.num_iterations_per_epoch = iterations or training.num_iterations_per_epoch
+        training.num_val_iterations_per_epoch = validation_iterations or training.num_val_iterations_per_epoch
+        torch.backends.cudnn.benchmark = fabric.device.type == "cuda"
+        what = f"{size} patches of {patch}"
+        try:
+            with fitting("nnU-Net's batch", size, what, fabric.device, " or ".join(remedies)):
+                if resume:
+                    training.load_checkpoint(str(latest))
+                elif pretrained is not None:
+                    training.load_pretrained(pretrained)
+                with stopwatch.inside():
+                    training.run_training()
+            return output / "checkpoint_final.pth"
+        except TooLargeError as error:
+            if devices > 1:
+                end_all(error)
+            if (half := smaller(size)) is None or not auto_find_batch_size:
+                raise
+        del training
+        free()
+        logger.warning("%s did not fit into memory: starting afresh with %d", what, half)
+        size, resume = half, False
 
 
 def _clear(output: Path, resume: bool) -> None:
@@ -153,6 +182,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pretrained", type=Path, help="checkpoint_final.pth of the same fold, whose weights it tunes")
     parser.add_argument("--devices", type=int, default=1, help="GPUs that share each batch")
+    parser.add_argument(
+        "--auto-find-batch-size", action="store_true", help="halve a batch that does not fit into memory"
+    )
     arguments = parser.parse_args()
     lease(arguments.devices)
     train(**vars(arguments))

@@ -5,7 +5,7 @@ A job's benchmark file lies under `benchmarks/` of a run and of each of its oute
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from enrich.config import PRECOMPUTED, facts, method_of
 from enrich.entries import settings_of
+from enrich.nnunet.weights import read_checkpoint
 from enrich.rows import NNUNET, Row, data_set, index_of, title_of
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
 from enrich.tables.study import Study, parser
@@ -80,7 +81,7 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
                 "multiply_adds": found.multiply_adds,
             }
             | _named("training", measure(_files(results, names)) | {"gpu_memory_gb": gpu_memory(results, name)})
-            | {"smaller_batches": smaller_batches(results, name)}
+            | {"smaller_batches": smaller_batches(_batches_of_method(results, name))}
             | _named(
                 "synthesis",
                 measure(
@@ -103,15 +104,36 @@ def gpu_memory(results: Path, name: str) -> float:
     return max((value for value in found if value is not None), default=math.nan)
 
 
-def smaller_batches(results: Path, name: str) -> str:
-    """Return which batches stood in place of those of the config, and in how many trainings; nothing where none did."""
-    configs = [model["config"] for model in _models(results, name)]
-    found = Counter((config["batch_size"], config["settings"]["batch_size"]) for config in configs)
+def smaller_batches(batches: Sequence[tuple[int, int]]) -> str:
+    """Return in words which batches stood in place of others, of (used, asked) of all trainings; nothing if none."""
     return ", ".join(
-        f"{used} in place of {asked} in {number} of {len(configs)} trainings"
-        for (used, asked), number in sorted(found.items())
+        f"{used} in place of {asked} in {number} of {len(batches)} trainings"
+        for (used, asked), number in sorted(Counter(batches).items())
         if used != asked
     )
+
+
+def _batches_of_method(results: Path, name: str) -> list[tuple[int, int]]:
+    configs = [model["config"] for model in _models(results, name)]
+    return [(config["batch_size"], config["settings"]["batch_size"]) for config in configs]
+
+
+def _batches_of_row(row: Row, study: Study, results: Path) -> list[tuple[int, int]]:
+    """Return those of nnU-Net's trainings, where they may differ from the plans'."""
+    if row.segmenter != NNUNET or not study.config["nnunet"]["auto_find_batch_size"]:
+        return []
+    folders = {
+        f"{data_set(study.config, modality, row.channels(seed))}/seed{seed}"
+        for modality in study.modalities
+        for seed in study.config["seeds"]
+    }
+    found = []
+    for place in (f"{split}nnunet/{folder}" for split in ("", "outer*/") for folder in sorted(folders)):
+        for path in results.glob(f"{place}/results/*/*/fold_*/checkpoint_final.pth"):
+            told = read_checkpoint(path)["init_args"]
+            planned = told["plans"]["configurations"][told["configuration"]]["batch_size"]
+            found.append((told["settings"]["batch_size"], planned))
+    return found
 
 
 def _models(results: Path, name: str) -> Iterator[dict[str, Any]]:
@@ -125,11 +147,12 @@ def of_rows(study: Study, results: Path) -> pd.DataFrame:
     """Return what the segmentation of each row costs, of all modalities, seeds and folds, without its translator.
 
     Returns:
-        One row per row of the table: kind (row), name, title; segmentation_ jobs, hours and memory_gb.
+        One row per row of the table: kind (row), name, title; segmentation_ jobs, hours and memory_gb; smaller_batches.
     """
     return pd.DataFrame(
         {"kind": "row", "name": row.name, "title": row.title}
         | _named("segmentation", measure(_files(results, _segmentation(row, study))))
+        | {"smaller_batches": smaller_batches(_batches_of_row(row, study, results))}
         for row in study.rows
     )
 
@@ -168,11 +191,7 @@ def layout(study: Study, methods: pd.DataFrame, rows: pd.DataFrame) -> list[Tabl
                     " fold, and each network that it starts from. Hours add up all jobs, memory is the peak of any"
                     " training: main memory from Snakemake's benchmark files, that of a GPU as its models recorded it."
                     " Waiting for a GPU is left out. A job that was resumed counts from its last start on.",
-                    *(
-                        f"{row['title']}: batches of {row['smaller_batches']}, as the config's did not fit into memory."
-                        for row in methods.to_dict("records")
-                        if row["smaller_batches"]
-                    ),
+                    *_notes(methods),
                 ),
             )
         )
@@ -192,11 +211,20 @@ def layout(study: Study, methods: pd.DataFrame, rows: pd.DataFrame) -> list[Tabl
             caption="Cost of the segmentation of all modalities, for one seed, without that of the translator.",
             notes=(
                 "Data set, preprocessing, training and prediction; of a segmenter of all modalities, the one training.",
+                *_notes(rows),
                 f"Config sha256 {study.sha256}.",
             ),
         )
     )
     return tables
+
+
+def _notes(table: pd.DataFrame) -> list[str]:
+    return [
+        f"{row['title']}: batches of {row['smaller_batches']}, since those did not fit into memory."
+        for row in table.to_dict("records")
+        if row["smaller_batches"]
+    ]
 
 
 def _segmentation(row: Row, study: Study) -> list[str]:

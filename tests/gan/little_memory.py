@@ -14,7 +14,8 @@ from gan.errors import run
 
 if __name__ == "__main__":
     program = import_module(os.environ["MODULE"])
-    if os.environ.get("LOCAL_RANK", "0") == os.environ.get("PROCESS", "0"):
-        most = psutil.Process().memory_info().vms + int(os.environ["MEGABYTES"]) * 10**6
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    short = os.environ.get("LOCAL_RANK", "0") == os.environ.get("PROCESS", "0")
+    limit = psutil.Process().memory_info().vms + int(os.environ["MEGABYTES"]) * 10**6
+    resource.setrlimit(resource.RLIMIT_AS, (limit if short else most, most))
     run(program.main)

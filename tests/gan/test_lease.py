@@ -189,6 +189,37 @@ def test_a_process_sees_its_device_alone_and_its_own_processes_take_no_other(mac
     assert machine(f"lease(2); {SEE}", TWO) == (["GPU-a,GPU-b"], "")
 
 
+def test_eight_jobs_that_start_at_once_on_a_machine_of_one_gpu_take_turns(machine, tmp_path):
+    """As `snakemake --cores 8` starts them; each makes a file while it has the GPU, which nobody else may have made."""
+    assert machine("lease()", "echo GPU-a") == ([], "")  # writes the programs and the driver of the machine
+    turn = """
+import os, sys, time
+from pathlib import Path
+from gan import errors, lease as module
+folder = Path(sys.argv[1])
+module.FOLDER, module.DRIVER, module.POLL_S = folder / "locks", folder / "dev", 0.05
+def main():
+    (folder / f"ready{os.getpid()}").touch()
+    while len(list(folder.glob("ready*"))) < 8:
+        time.sleep(0.01)
+    module.lease()
+    (folder / os.environ["CUDA_VISIBLE_DEVICES"]).touch(exist_ok=False)
+    time.sleep(0.1)
+    (folder / "GPU-a").unlink()
+errors.run(main)
+"""
+    own = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    own["PATH"] = f"{tmp_path / 'bin'}:{own['PATH']}"
+    command = [sys.executable, "-c", turn, os.fspath(tmp_path)]
+    jobs = [subprocess.Popen(command, cwd=ROOT, env=own, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+    try:
+        said = [job.communicate(timeout=120)[1] for job in jobs]
+    finally:
+        end(*jobs)
+    assert [job.returncode for job in jobs] == [0] * 8, said
+    assert any("waiting for 1 of the GPUs GPU-a" in text for text in said)
+
+
 def test_an_index_becomes_the_uuid_of_the_card_whose_lock_is_held(machine):
     """CUDA may count from the fastest on, where nvidia-smi counts along the bus."""
     code = f"lease(); {SEE}; print(*(path.name for path in module.FOLDER.glob('GPU-*')))"

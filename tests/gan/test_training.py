@@ -223,7 +223,7 @@ def test_exported_weights_work_as_the_model_and_name_nobody(make_slices, tmp_pat
     )
     image = tiny.batch_for(model.method).image
     assert torch.equal(weights.translate(image, *model.modalities[:2]), model.translate(image, *model.modalities[:2]))
-    assert weights.config.keys() == {"method", "settings", "modalities", "image_size", "depth"}
+    assert weights.config.keys() == {"method", "settings", "batch_size", "modalities", "image_size", "depth"}
     assert b"p0" not in path.read_bytes()[:4000]
 
 

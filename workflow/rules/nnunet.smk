@@ -92,13 +92,14 @@ rule nnunet_train:
         validation=optional("--validation-iterations", NNUNET["validation_iterations"]),
         workers=NNUNET["augmentation_workers"],
         devices=NNUNET["devices"],
+        halve=["--auto-find-batch-size"] if NNUNET["auto_find_batch_size"] else [],
         pretrained=lambda wildcards, input: optional(
             "--pretrained", input.pretrained or None
         ),
     shell:
         "python -m enrich.nnunet.train --preprocessed {input.preprocessed:q} --results {params.results:q}"
         " --fold {wildcards.fold} --trainer {params.trainer} {params.epochs} {params.iterations} {params.validation}"
-        " --augmentation-workers {params.workers} --devices {params.devices} --seed {wildcards.seed} {params.pretrained:q} > {log:q} 2>&1"
+        " --augmentation-workers {params.workers} --devices {params.devices} {params.halve} --seed {wildcards.seed} {params.pretrained:q} > {log:q} 2>&1"
 
 
 rule nnunet_predict:

@@ -4,6 +4,7 @@ import sys
 
 import pandas as pd
 import pytest
+import torch
 
 from enrich.tables import cost
 from enrich.tables.layout import markdown
@@ -113,9 +114,23 @@ def test_batches_that_did_not_fit_are_told_below_the_table(small, results):
     assert of(methods, "segan")["smaller_batches"] == ""
     notes = cost.layout(small, methods, cost.of_rows(small, folder))[0].notes
     assert notes[1:] == (
-        "TC-MGAN: batches of 4 in place of 8 in 1 of 3 trainings, 16 in place of 64 in 1 of 3 trainings, as the"
-        " config's did not fit into memory.",
+        "TC-MGAN: batches of 4 in place of 8 in 1 of 3 trainings, 16 in place of 64 in 1 of 3 trainings, since"
+        " those did not fit into memory.",
     )
+
+
+def test_so_are_those_of_nnunets_trainings(study, results):
+    own = study(controls=["single"], nnunet={"auto_find_batch_size": True}, seeds=[0, 1])
+    folder = results("benchmarks/gan/none", 1)
+    plans = {"configurations": {"2d": {"batch_size": 49}}}
+    for seed, used in ((0, 12), (1, 49)):
+        path = folder / f"nnunet/ct/single/seed{seed}/results/Dataset001_enriched/model/fold_0/checkpoint_final.pth"
+        path.parent.mkdir(parents=True)
+        told = {"plans": plans, "configuration": "2d", "settings": {"batch_size": used}}
+        torch.save({"init_args": told}, path)
+    notes = cost.layout(own, pd.DataFrame(), cost.of_rows(own, folder))[0].notes
+    expected = "12 in place of 49 in 1 of 2 trainings, since those did not fit into memory."
+    assert notes[1] == f"Single: batches of {expected}"
 
 
 @pytest.mark.parametrize("content", ["", "s\n1.0\n"])
