@@ -10,7 +10,7 @@ demo: .venv/installed
 test: check
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-test-cluster: .venv/installed  # the executors slow every start of Snakemake, so that dev does without
+test-cluster: .venv/installed  # dev does without the executors, since they slow every start of Snakemake
 	python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm,kubernetes]'
 	pytest -m cluster tests/cluster
 
