@@ -18,7 +18,7 @@ test: check
 test-faults: .venv/installed
 	NNENRICH_KILLS=30 pytest -rP tests/faults
 
-test-cluster: .venv/installed  # the executors slow every start of Snakemake, so that dev does without
+test-cluster: .venv/installed  # dev does without the executors, since they slow every start of Snakemake
 	python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm,kubernetes]'
 	pytest -m cluster tests/cluster
 

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(bool(LACKING), reason=f"no {', '.join(LACKING)}: install slurm-wlm and munge"),
 ]
 KILLED = "train_gan"
-WAIT_S = 900
+WAIT_S = 1800
 MEMORY_MB = 64_000  # that the node is said to have; nobody measures what jobs take
 
 
