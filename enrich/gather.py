@@ -10,6 +10,7 @@ import pandas as pd
 from enrich import index
 from enrich.columns import METRICS, SEGMENTATION, TABLES, Table
 from gan.errors import InputError, run
+from gan.reading import read_table
 
 
 def read_scores(path: Path, kind: Table = SEGMENTATION) -> pd.DataFrame:
@@ -18,19 +19,12 @@ def read_scores(path: Path, kind: Table = SEGMENTATION) -> pd.DataFrame:
     Raises:
         InputError: no file, other columns, or no row.
     """
-    if not path.is_file():
-        raise InputError(path, "no such file", "a table of scores")
     types: dict[str, type] = dict.fromkeys(kind.columns, str)
     types |= dict.fromkeys(kind.integers, int) | dict.fromkeys(kind.numbers, float)
     absent = dict.fromkeys(kind.numbers, "")
-    with path.open() as stream:
-        found = stream.readline().strip().split(",")
-    if found != kind.columns:
+    table = read_table(path, "a table of scores", dtype=types, na_values=absent)
+    if (found := list(table.columns)) != kind.columns:
         raise InputError(path, f"columns {', '.join(found)}", ", ".join(kind.columns))
-    try:
-        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=absent)
-    except ValueError as error:
-        raise InputError(path, f"an unreadable table ({error})", f"numbers in {', '.join(types)}") from error
     if table.empty:
         raise InputError(path, "no score", "at least one row")
     return table
