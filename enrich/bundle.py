@@ -1,20 +1,62 @@
 """A bundle: all that the next patient's scans need, in one folder. Nothing in it is executed when it is read."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from enrich import structures
 from enrich.crossfit import ALL
 from enrich.intensity import Intensity
 from enrich.scan import Structures as Values
 from enrich.structures import Structures
 from gan.errors import InputError
 from gan.files import checked, sha256
+from gan.reading import BELOW, is_file, read_json, require
 
 FILE = "bundle.json"
 FORMAT = 2
+EXPECTED = "bundle.json as enrich.export writes it"
+PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+PATHS = {"type": "array", "items": {"type": "string", "pattern": BELOW}}
+RULES: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "method": {"type": "string"},
+        "seed": {"type": "integer"},
+        "modalities": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"^[a-z0-9]+\Z"}},
+        "kind": {"enum": ["", "synthetic", "zero", "copied"]},
+        "together": {"type": "boolean"},
+        "missing": {
+            "type": ["object", "null"],
+            "properties": {"source": {"anyOf": [{"const": "mean"}, {"type": "array", "items": {"type": "string"}}]}},
+            "required": ["source"],
+        },
+        "test_fit": {"enum": [ALL, "fold", "mean"]},
+        "translators": {"type": "object", "additionalProperties": PATHS | {"minItems": 1}},
+        "intensity": {
+            "type": "object",
+            "properties": {"preset": {"enum": ["default", "paper"]}, "ct_window_hu": PAIR, "mr_percentiles": PAIR},
+            "additionalProperties": False,
+        },
+        "correction": {
+            "type": "object",
+            "properties": {"n4": {"type": "boolean"}, "ct_field_of_view_mm": {"type": ["number", "null"]}},
+            "additionalProperties": False,
+        },
+        "mirroring": {"type": "boolean"},
+        "structures": structures.RULES,
+        "label_values": structures.VALUES,
+        "training": {"type": "object"},
+        "files": {
+            "type": "object",
+            "propertyNames": {"pattern": BELOW},
+            "additionalProperties": {"type": "string"},
+        },
+    },
+}
+RULES["required"] = [name for name in RULES["properties"] if name != "test_fit"]
+"""The schema of `bundle.json`."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +89,12 @@ class Bundle:
     @property
     def structures(self) -> Structures:
         """The structures that are segmented."""
-        return Structures(tuple(self.told["structures"]["target"]), _by_modality(self.told["structures"]["values"]))
+        return structures.of_json(self.told["structures"], self.folder / FILE, EXPECTED)
 
     @property
     def label_values(self) -> Mapping[str, Values]:
         """The values that make up each structure, by modality, in the files of the data set that trained."""
-        return _by_modality(self.told["label_values"])
+        return structures.by_modality(self.told["label_values"])
 
     @property
     def intensity(self) -> Intensity:
@@ -78,10 +120,6 @@ class Bundle:
         return str(self.told.get("test_fit", ALL))
 
 
-def _by_modality(told: Mapping[str, Any]) -> dict[str, Values]:
-    return {modality: {name: tuple(own) for name, own in found.items()} for modality, found in told.items()}
-
-
 def read(folder: Path) -> Bundle:
     """Read a bundle, after every file's hash was checked.
 
@@ -90,15 +128,18 @@ def read(folder: Path) -> Bundle:
     """
     path = folder / FILE
     checked(path)
-    try:
-        told = json.loads(path.read_text())
-        files, found = dict(told["files"]), told["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(path, "no readable file", "bundle.json as enrich.export writes it") from error
-    if found != FORMAT:
-        raise InputError(path, f"a bundle of format {found}", f"format {FORMAT}")
-    for name, digest in files.items():
+    told = read_json(path, {"type": "object", "required": ["format"]}, EXPECTED)
+    if told["format"] != FORMAT:
+        raise InputError(path, f"a bundle of format {told['format']}", f"format {FORMAT}")
+    require(told, RULES, path, EXPECTED)
+    found = Bundle(folder, told)
+    known = found.structures.of.keys() & found.label_values.keys()
+    if lost := [name for name in found.modalities if name not in known]:
+        raise InputError(path, f"no structures of {', '.join(lost)}", EXPECTED)
+    for name, digest in told["files"].items():
         file = folder / name
-        if not file.is_file() or sha256(file) != digest:
-            raise InputError(file, "another file" if file.is_file() else "no such file", f"the one that {path} names")
-    return Bundle(folder, told)
+        if not is_file(file) or sha256(file) != digest:
+            raise InputError(file, "another file" if is_file(file) else "no such file", f"the one that {path} names")
+    if strange := [path for paths in told["translators"].values() for path in paths if path not in told["files"]]:
+        raise InputError(path, f"the translator {strange[0]}", "one of its files")
+    return found

@@ -11,6 +11,7 @@ from enrich import index
 from enrich.columns import METRICS, SEGMENTATION, TABLES, Table
 from gan.errors import InputError, run
 from gan.files import checked
+from gan.reading import is_file, read_table
 
 
 def read_scores(path: Path, kind: Table = SEGMENTATION) -> pd.DataFrame:
@@ -19,20 +20,15 @@ def read_scores(path: Path, kind: Table = SEGMENTATION) -> pd.DataFrame:
     Raises:
         InputError: no file, another one than was published, other columns, or no row.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(path, "no such file", "a table of scores")
     checked(path)
     types: dict[str, type] = dict.fromkeys(kind.columns, str)
     types |= dict.fromkeys(kind.integers, int) | dict.fromkeys(kind.numbers, float)
     absent = dict.fromkeys(kind.numbers, "")
-    with path.open() as stream:
-        found = stream.readline().strip().split(",")
-    if found != kind.columns:
+    table = read_table(path, "a table of scores", dtype=types, na_values=absent)
+    if (found := list(table.columns)) != kind.columns:
         raise InputError(path, f"columns {', '.join(found)}", ", ".join(kind.columns))
-    try:
-        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=absent)
-    except ValueError as error:
-        raise InputError(path, f"an unreadable table ({error})", f"numbers in {', '.join(types)}") from error
     if table.empty:
         raise InputError(path, "no score", "at least one row")
     return table

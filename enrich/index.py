@@ -7,12 +7,15 @@ import pandas as pd
 
 from gan.errors import InputError
 from gan.files import checked, publish, publish_json, require, sha256
+from gan.reading import NAME, is_file, read_table
 
 MADE_BY = "made_by.json"
 SCANS = ("case", "patient", "modality", "image", "label", "image_sha256", "label_sha256", "window_low_hu", "target_ml")
 SYNTHETIC = ("case", "source", "target", "image", "sha256")
 CASES = ("case", "patient", "source", "target", "through", "image", "sha256", "label", "label_sha256")
 PREDICTIONS = ("case", "image", "sha256")
+NAMED = {"case", "patient", "modality", "source", "target"}
+"""Columns of names, which those of files are made of."""
 SEGMENTED = ("case", "source", "image", "sha256")
 
 
@@ -23,18 +26,19 @@ def read(path: Path, columns: Sequence[str] = ("case", "image")) -> pd.DataFrame
         InputError: no such file, another one than was published, or not such an index.
     """
     expected = f"a CSV with the columns {', '.join(columns)}"
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(path, "no such file", expected)
     checked(path)
     ids = dict.fromkeys(("case", "patient", "modality", "source", "target", "through", "image", "label", "fit"), str)
     hashes = dict.fromkeys(("sha256", "image_sha256", "label_sha256"), str)
     numbers = {"window_low_hu": "", "window_high_hu": "", "target_ml": ""}
-    try:
-        rows = pd.read_csv(path, dtype=ids | hashes, keep_default_na=False, na_values=numbers)
-    except ValueError as error:
-        raise InputError(path, "an unreadable file", expected) from error
+    types = ids | hashes | dict.fromkeys(numbers, float)
+    rows = read_table(path, expected, dtype=types, na_values=numbers)
     if missing := [name for name in columns if name not in rows]:
         raise InputError(path, f"no column {', '.join(missing)}", expected)
+    for name in NAMED & set(rows):
+        if len(strange := rows.loc[~rows[name].str.fullmatch(NAME), name]):
+            raise InputError(path, f"the {name} {strange.iloc[0]!r}", "a name of letters, digits, '.', '-' and '_'")
     return rows
 
 

@@ -26,8 +26,21 @@ FLOATS = {16: "f4", 64: "f8"}  # the codes of types that can hold NaN
 
 HEADER = np.dtype(
     {
-        "names": "size dim datatype bitpix pixdim vox_offset scale qform_code sform_code quaternion srow magic".split(),
-        "formats": "i4 8i2 i2 i2 8f4 f4 2f4 i2 i2 6f4 (3,4)f4 S4".split(),
+        "names": [
+            "size",
+            "dim",
+            "datatype",
+            "bitpix",
+            "pixdim",
+            "vox_offset",
+            "scale",
+            "qform_code",
+            "sform_code",
+            "quaternion",
+            "srow",
+            "magic",
+        ],
+        "formats": ["i4", "8i2", "i2", "i2", "8f4", "f4", "2f4", "i2", "i2", "6f4", "(3,4)f4", "S4"],
         "offsets": [0, 40, 70, 72, 76, 108, 112, 252, 254, 256, 280, 344],
         "itemsize": 348,
     }

@@ -13,6 +13,20 @@ import pandas as pd
 from enrich import index
 from gan.errors import InputError, run
 from gan.files import checked, publish_json
+from gan.reading import NAME, read_json, read_table
+
+PATIENTS = {"type": "array", "items": {"type": "string", "pattern": NAME}}
+RULES = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("watch", "test", "unlabelled", "gan"), PATIENTS),
+        "train": PATIENTS | {"minItems": 1},
+        "folds": {"type": "array", "items": PATIENTS},
+    },
+    "required": ["train"],
+    "additionalProperties": False,
+}
+"""The schema of `splits.json`."""
 
 ModalitiesOf = dict[str, tuple[str, ...]]
 
@@ -139,12 +153,7 @@ def read_user_split(path: Path, patients: set[str]) -> Splits:
     Raises:
         InputError: a patient in two sets, unknown, or missing; an unknown set; no one to train or to test.
     """
-    if not path.is_file():
-        raise InputError(path, "no such file", "a CSV with the columns patient and set")
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise InputError(path, "an unreadable file", "a CSV with the columns patient and set") from error
+    rows = read_table(path, "a CSV with the columns patient and set", dtype=str)
     if list(rows.columns) != ["patient", "set"]:
         raise InputError(path, f"the columns {', '.join(rows.columns)}", "patient, set")
     splits = Splits()
@@ -228,14 +237,9 @@ def read(path: Path) -> Splits:
             the GAN.
     """
     checked(path)
-    try:
-        splits = Splits(**json.loads(path.read_text()))
-        sets = [splits.train, splits.watch, splits.test, splits.unlabelled, splits.gan]
-        everyone = [patient for patients in sets for patient in patients]
-        if not splits.train:
-            raise ValueError
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(path, "no readable file", "splits.json as enrich.splits writes it") from error
+    splits = Splits(**read_json(path, RULES, "splits.json as enrich.splits writes it"))
+    sets = [splits.train, splits.watch, splits.test, splits.unlabelled, splits.gan]
+    everyone = [patient for patients in sets for patient in patients]
     if twice := sorted(patient for patient, number in Counter(everyone).items() if number > 1):
         raise InputError(path, f"{', '.join(twice)} in two sets", "each patient once")
     folded = sorted(patient for patients in splits.folds for patient in patients)

@@ -4,10 +4,10 @@
 tumour and its core, a value is a part of one or more of them; otherwise a structure has one value.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,24 @@ from numpy.typing import NDArray
 from enrich.scan import Structures as Values
 from gan.errors import InputError
 from gan.files import checked, publish_json
+from gan.reading import read_json
 
 FILE = "structures.json"
+VALUES = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {
+        "type": "object",
+        "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}},
+    },
+}
+"""The schema of the values that make up each structure, by modality."""
+RULES = {
+    "type": "object",
+    "properties": {"target": {"type": "array", "minItems": 1, "items": {"type": "string"}}, "values": VALUES},
+    "required": ["target", "values"],
+}
+"""The schema of `structures.json`."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +74,25 @@ def read(scans_csv: Path) -> Structures:
     """
     path = scans_csv.with_name(FILE)
     checked(path)
-    try:
-        told = json.loads(path.read_text())
-        values = {
-            modality: {name: tuple(map(int, own)) for name, own in found.items()}
-            for modality, found in told["values"].items()
-        }
-        return Structures(tuple(told["target"]), values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(path, "no readable file", "structures.json as enrich.prepare writes it") from error
+    expected = "structures.json as enrich.prepare writes it"
+    return of_json(read_json(path, RULES, expected), path, expected)
+
+
+def of_json(told: Mapping[str, Any], path: Path, expected: str) -> Structures:
+    """Return the structures that JSON with the schema `RULES` tells of.
+
+    Raises:
+        InputError: a modality without the target; names `path`.
+    """
+    for modality, found in told["values"].items():
+        if lost := sorted(set(told["target"]) - found.keys()):
+            raise InputError(path, f"no {', '.join(lost)} in {modality}", expected)
+    return Structures(tuple(told["target"]), by_modality(told["values"]))
+
+
+def by_modality(told: Mapping[str, Any]) -> dict[str, Values]:
+    """Return what JSON with the schema `VALUES` tells of every modality."""
+    return {modality: {name: tuple(own) for name, own in found.items()} for modality, found in told.items()}
 
 
 def parts(structures: Values, chosen: Sequence[str]) -> tuple[dict[int, int], Values]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from enrich import nifti
 from gan.errors import InputError
 from gan.files import publish
+from gan.reading import is_file
 
 GRID_TOLERANCE_MM = 1e-3
 AXES_TOLERANCE = 1e-3  # of direction cosines
@@ -188,7 +189,7 @@ def _is_nifti(path: Path) -> bool:
 
 
 def _open(path: Path, channel: int | None) -> sitk.ImageFileReader:
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(path, "no such file", "an image")
     if path.suffix == ".gz" and path.with_suffix("").exists():  # SimpleITK would open that one instead
         raise InputError(path, f"{path.with_suffix('').name} beside it", "only one of the two")
@@ -224,7 +225,9 @@ def _require_whole_tiff(path: Path) -> None:
     """Raise where the file lacks voxels or pages: SimpleITK would make them 0 or leave them out, silently."""
     try:
         with tifffile.TiffFile(path) as file:
-            ends = [sum(part) for page in file.pages for part in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            ends = [
+                sum(part) for page in file.pages for part in zip(page.dataoffsets, page.databytecounts, strict=True)
+            ]
             file.filehandle.seek(file.pages.next_page_offset)
             last = file.filehandle.read(file.tiff.offsetsize)  # the place of a further page: 0, there is none
             whole = last == bytes(file.tiff.offsetsize) and max(ends) <= file.filehandle.size

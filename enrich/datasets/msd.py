@@ -4,7 +4,6 @@ The cases of BraTS 2016 and 2017 under other names, their four sequences in one 
 of BraTS: 1 edema, 2 non-enhancing tumour and necrosis, 3 enhancing tumour.
 """
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from enrich import volume
 from enrich.scan import Scan
 from enrich.volume import Volume, require_same_grid
 from gan.errors import InputError
+from gan.reading import read_json
 
 SEQUENCES = {"0": ("FLAIR", "flair"), "1": ("T1w", "t1"), "2": ("t1gd", "t1ce"), "3": ("T2w", "t2")}
 LABELS = {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}
@@ -46,11 +46,8 @@ def scans(folder: Path) -> Iterator[Scan]:
 
 def _require_task01(path: Path) -> None:
     expected = "that of Task01_BrainTumour"
-    try:
-        told = json.loads(path.read_text())
-        found = told["modality"], told["labels"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(path, "no readable file", expected) from error
+    told = read_json(path, {"type": "object", "required": ["modality", "labels"]}, expected)
+    found = told["modality"], told["labels"]
     if found != ({number: name for number, (name, _) in SEQUENCES.items()}, LABELS):
         raise InputError(path, f"modality {found[0]} and labels {found[1]}", expected)
 

@@ -4,7 +4,6 @@ Channels become modalities, and labels structures, by their names: lower case, l
 `_` in the place of anything else), so that the channel `T1w` is the modality `t1w`.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,38 @@ from enrich import volume
 from enrich.scan import Scan, Structures
 from enrich.volume import Volume
 from gan.errors import InputError
+from gan.reading import is_file, read_json
+
+RULES = {
+    "type": "object",
+    "properties": {
+        "channel_names": {
+            "type": "object",
+            "propertyNames": {"pattern": r"^[0-9]{1,4}\Z"},
+            "additionalProperties": {"type": "string"},
+        },
+        "labels": {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [{"type": "integer"}, {"type": "array", "minItems": 1, "items": {"type": "integer"}}]
+            },
+        },
+        "file_ending": {"type": "string", "pattern": r"^\.[A-Za-z0-9.]+\Z"},
+        "dataset": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {
+                    "images": {"type": "array", "items": {"type": ["string", "null"]}},
+                    "label": {"type": "string"},
+                },
+                "required": ["images", "label"],
+            },
+        },
+    },
+    "required": ["channel_names", "labels", "file_ending"],
+}
+"""The schema of what is read of a `dataset.json`."""
 
 
 def scans(folder: Path) -> Iterator[Scan]:
@@ -29,7 +60,7 @@ def scans(folder: Path) -> Iterator[Scan]:
             training, without a label, or a file that belongs to no case.
     """
     path = folder / "dataset.json"
-    told = _read_json(path)
+    told = read_json(path, RULES, "nnU-Net's, with channel_names, labels and file_ending")
     modalities = _names(path, "channel_names", told["channel_names"], "")
     structures = _structures(path, told["labels"])
     ending = told["file_ending"]
@@ -43,18 +74,6 @@ def scans(folder: Path) -> Iterator[Scan]:
         for number, image in sorted(images.items()):
             voxels = partial(_read, image, label)
             yield Scan(name, name, modalities[number], image, structures, voxels, label is not None)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    expected = "nnU-Net's, with channel_names, labels and file_ending"
-    try:
-        told: dict[str, Any] = json.loads(path.read_text())
-        complete = {"channel_names", "labels", "file_ending"} <= told.keys()
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(path, "no readable file", expected) from error
-    if not complete:
-        raise InputError(path, f"the keys {', '.join(told)}", expected)
-    return told
 
 
 def _names(path: Path, key: str, given: Mapping[str, str], gap: str) -> list[str]:
@@ -90,7 +109,7 @@ def _mapped(folder: Path, cases: Mapping[str, Any]) -> dict[str, tuple[dict[int,
     for name, case in cases.items():
         images = {number: path_of(text) for number, text in enumerate(case["images"]) if text is not None}
         for path in images.values():
-            if not path.is_file():
+            if not is_file(path):
                 raise InputError(path, "no such file", f"the image of case {name}, or null in dataset.json")
         if not images:
             raise InputError(folder / "dataset.json", f"no image of case {name}", "at least one")

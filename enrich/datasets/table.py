@@ -7,6 +7,7 @@ Paths are relative to the CSV. An image is a file, or a folder with one DICOM se
 one. Cases of one patient are split together.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from enrich.modality import is_ct
 from enrich.scan import Scan
 from enrich.volume import Volume
 from gan.errors import InputError
+from gan.reading import is_file, read_table
 
 COLUMNS = ("case", "modality", "image", "label")
 
@@ -47,7 +49,7 @@ def scans_of(rows: pd.DataFrame, home: Path, structures: Mapping[str, Sequence[i
             if not row[name]:
                 raise InputError(home, f"no {name} of case {row['case'] or '(none)'}", "one in every row")
         for name, file in files.items():
-            if not file.exists():
+            if not (is_file(file) or (name == "image" and os.path.isdir(file))):  # noqa: PTH112
                 raise InputError(file, "no such file", f"the {name} of case {row['case']}")
         image, modality = files["image"], row["modality"]
         voxels = partial(_read, image, files.get("label"))
@@ -63,10 +65,7 @@ def read_rows(path: Path, label: bool = True) -> pd.DataFrame:
     """
     needed = [name for name in COLUMNS if label or name != "label"]
     expected = f"a CSV with the columns {', '.join(needed)} and perhaps patient"
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(path, "no readable file", expected) from error
+    rows = read_table(path, expected, dtype=str)
     if not set(needed) <= set(rows.columns) <= {*COLUMNS, "patient"}:
         raise InputError(path, f"the columns {', '.join(rows.columns)}", expected)
     rows = rows if "label" in rows else rows.assign(label="")

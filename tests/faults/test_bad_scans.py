@@ -160,7 +160,9 @@ def test_sizes_that_no_scan_has(tmp_path, record_property):
     for size, bits in product([*sizes, (13, 10, 6)], (16, 64)):
         name, content = f"{size} of {bits} bits", of_size(*size, bits=bits)
         trials += [Trial(name, of(content)), Trial(f"{name} gz", of(gzip.compress(content, 1), "scan.nii.gz"))]
-    trials += [Trial(f"a million, {kind}", of(of_million(kind), f"scan.{kind}")) for kind in ("nii", "mha", "nrrd", "png")]
+    trials += [
+        Trial(f"a million, {kind}", of(of_million(kind), f"scan.{kind}")) for kind in ("nii", "mha", "nrrd", "png")
+    ]
     found = require_good(trials, tmp_path, record_property)
     assert {outcome.kind for outcome in found} == {"refused"}
     assert max(outcome.megabytes for outcome in found) < 100

@@ -298,7 +298,17 @@ def test_names_of_files(abdomens, tmp_path, record_property):
     trials = [Trial(f"patient {name!r}", partial(attempt, source=CT, name=name)) for name in names]
     slices = series(abdomens)[3].relative_to(abdomens)
     for source in (slices, f"{CT}/Ground/liver_GT_003.png", f"{T1}/Ground/IMG-0004-00002.png", f"{CT}/Ground"):
-        for name in ("x", "1.dcm", "9.png", "a\nb.dcm", "liver_GT_003 (1).png", "ü.png", ".hidden.dcm", "³.dcm", "9" * 200 + ".dcm"):
+        for name in (
+            "x",
+            "1.dcm",
+            "9.png",
+            "a\nb.dcm",
+            "liver_GT_003 (1).png",
+            "ü.png",
+            ".hidden.dcm",
+            "³.dcm",
+            "9" * 200 + ".dcm",
+        ):
             trials.append(Trial(f"{source} as {name!r}", partial(attempt, source=source, name=name)))
     require_good(trials, tmp_path, record_property)
 
