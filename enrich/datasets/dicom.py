@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom import config
 
 from enrich.volume import Volume, compact
 from gan.errors import InputError
@@ -18,6 +19,9 @@ GAP_TOLERANCE = 0.05  # of the typical gap between slices
 SHEAR_TOLERANCE = 0.5  # of a pixel, from the first slice to the last
 COSINE_TOLERANCE = 1e-3
 SPACING_TOLERANCE_MM = 1e-4
+
+config.settings.reading_validation_mode = config.IGNORE
+"""Warnings of a value that breaks the standard would quote it, though it be a birth date."""
 
 IDENTITY = {
     "PatientID": "patients",
