@@ -76,7 +76,8 @@ def test_nobody_is_named_in_what_a_study_leaves_behind(project):
     told = dicom.read_header(project / "out/case/ct_segmentation.dcm")
     named = {element.keyword for element in told.iterall() if planted.NAME in str(element.value)}
     dated = {element.keyword for element in told.iterall() if str(element.value) in planted.DATES.values()}
-    assert named == {"PatientName", "PatientID", "AccessionNumber", "StudyID", "ReferringPhysicianName"}
+    study = {"AccessionNumber", "ReferringPhysicianName", "StudyDescription", "StudyID"}
+    assert named == {"PatientComments", "PatientID", "PatientName"} | study
     assert dated == {"PatientBirthDate", "StudyDate"}
 
 
