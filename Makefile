@@ -3,7 +3,7 @@ CORES ?= all
 STUDY = $(if $(CONFIG),--configfile $(CONFIG))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo resume test test-faults test-cluster check
+.PHONY: demo resume test test-faults test-cluster check audit
 demo: .venv/installed
 	snakemake --cores $(CORES) all
 	@echo "The report: results/phantom/report/index.html; its tables: results/phantom/tables"
@@ -28,6 +28,11 @@ check: .venv/installed
 	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+
+audit: .venv/installed
+	python -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet pip-audit
+	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,5 +1,6 @@
 """Segmentations as DICOM SEG, on the slices of the series that was segmented; needs `pip install 'nnenrich[dicom]'`."""
 
+import warnings
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,30 +66,31 @@ def write_seg(segmentation: Volume, structures: Structures, series: Path, output
     made_by = hd.AlgorithmIdentificationSequence(
         name="nnEnrich", version=version("nnenrich"), family=codes.cid7162.ArtificialIntelligence
     )
-    sources = [pydicom.dcmread(files[place]) for place in order]
-    for source in sources:
-        for name in MAY_BE_EMPTY:
-            setattr(source, name, source.get(name, ""))
-        source.SliceThickness = source.get("SliceThickness") or image.spacing_mm[2]
     masks = np.stack([np.isin(segmentation.array, values) for values in structures.values()], axis=-1)
     try:
-        found = hd.seg.Segmentation(
-            source_images=sources,
-            pixel_array=masks.astype(np.uint8),
-            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-            segment_descriptions=[_segment(number, name, made_by) for number, name in enumerate(structures, 1)],
-            series_instance_uid=hd.UID(),
-            series_number=1000,
-            sop_instance_uid=hd.UID(),
-            instance_number=1,
-            manufacturer="nnEnrich",
-            manufacturer_model_name="nnEnrich",
-            software_versions=version("nnenrich"),
-            device_serial_number="0",
-        )
-        found.save_as(output)
+        with warnings.catch_warnings(action="ignore"):  # they quote names and dates
+            sources = [pydicom.dcmread(files[place]) for place in order]
+            for source in sources:
+                for name in MAY_BE_EMPTY:
+                    setattr(source, name, source.get(name, ""))
+                source.SliceThickness = source.get("SliceThickness") or image.spacing_mm[2]
+            found = hd.seg.Segmentation(
+                source_images=sources,
+                pixel_array=masks.astype(np.uint8),
+                segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+                segment_descriptions=[_segment(number, name, made_by) for number, name in enumerate(structures, 1)],
+                series_instance_uid=hd.UID(),
+                series_number=1000,
+                sop_instance_uid=hd.UID(),
+                instance_number=1,
+                manufacturer="nnEnrich",
+                manufacturer_model_name="nnEnrich",
+                software_versions=version("nnenrich"),
+                device_serial_number="0",
+            )
+            found.save_as(output)
     except Exception as error:  # whatever highdicom makes of a header
-        found_there = f"what highdicom cannot refer to ({type(error).__name__}: {error})"
+        found_there = f"what highdicom cannot refer to ({type(error).__name__})"  # its message may quote a header
         raise InputError(series, found_there, "the headers of a whole series") from error
 
 

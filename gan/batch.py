@@ -147,7 +147,7 @@ class Slices:
         self.modalities: list[str] = list(modalities or about["modalities"])
         self.image_size: int = about["image_size"]
         types = {"case": str, "patient": str, "modality": str, "grid": str}
-        everything = pd.read_csv(folder / "index.csv", dtype=types)
+        everything = pd.read_csv(folder / "index.csv", dtype=types, keep_default_na=False)
         shape = (len(everything), self.image_size, self.image_size)
         self._images = _mapped(folder / "images.npy", shape)
         self._targets = _mapped(folder / "targets.npy", shape)

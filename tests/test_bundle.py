@@ -15,6 +15,7 @@ import pytest
 from enrich import index, volume
 from enrich.datasets import dicom
 from gan.files import publish_json, sha256
+from tests import planted
 from tests.examples import run_example
 
 RESULTS = "results/my-chaos"
@@ -63,6 +64,21 @@ def test_a_bundle_holds_no_pickle_and_nobody(project, bundle):
     card = (bundle / "README.md").read_text()
     assert "It is no medical device" in card
     assert "| liver | CT | " in card
+
+
+def test_nobody_is_named_in_what_a_study_leaves_behind(project):
+    """Names, ids and dates of the DICOM headers, in any file; DICOM SEG refers to a patient, as its readers need."""
+    assert planted.found_below(project / "data")
+    found = planted.found_below(project)
+    places = {path.partition("/")[0] for path in found} - {"data", "tests"}
+    assert places == {"out"}, found
+    assert [path for path in found if path.startswith("out/")] == ["out/case/ct_segmentation.dcm"]
+    told = dicom.read_header(project / "out/case/ct_segmentation.dcm")
+    named = {element.keyword for element in told.iterall() if planted.NAME in str(element.value)}
+    dated = {element.keyword for element in told.iterall() if str(element.value) in planted.DATES.values()}
+    study = {"AccessionNumber", "ReferringPhysicianName", "StudyDescription", "StudyID"}
+    assert named == {"PatientComments", "PatientID", "PatientName"} | study
+    assert dated == {"PatientBirthDate", "StudyDate"}
 
 
 def test_the_next_patient_is_segmented_as_the_test_patients_were(project, bundle, tmp_path):

@@ -2,11 +2,12 @@
 
 import re
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, requires, version
+from itertools import chain
 from pathlib import Path
 
-import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,6 +36,26 @@ def test_the_python_of_conda_users_is_one_that_the_project_supports():
     assert PROJECT["requires-python"] == ">=" + python.removeprefix("python=")
 
 
-@pytest.mark.parametrize("name", ["torch", "torchvision", "nnunetv2", "snakemake", "SimpleITK"])
-def test_what_runs_is_what_is_pinned(name):
-    assert version(name).split("+")[0] == CONSTRAINTS[canonical(name)]
+def installed():
+    """Return the version of every package that the project needs, itself or through another, and that is installed."""
+    wanted = [*PROJECT["dependencies"], *chain.from_iterable(PROJECT["optional-dependencies"].values())]
+    todo, seen, found = [Requirement(text) for text in wanted], set(), {}
+    while todo:
+        one = todo.pop()
+        if (key := (canonical(one.name), *sorted(one.extras))) in seen:
+            continue
+        seen.add(key)
+        try:
+            found[key[0]] = version(one.name).partition("+")[0]
+        except PackageNotFoundError:  # of an optional dependency
+            continue
+        others = map(Requirement, requires(one.name) or [])
+        extras = ("", *one.extras)
+        todo += [o for o in others if o.marker is None or any(o.marker.evaluate({"extra": e}) for e in extras)]
+    return found
+
+
+def test_everything_that_runs_is_pinned_at_its_version():
+    found = installed()
+    assert found.keys() >= {"torch", "torchvision", "nnunetv2", "snakemake", "simpleitk"}
+    assert found == {name: CONSTRAINTS.get(name) for name in found}

@@ -9,7 +9,7 @@ from enrich.audit.check import Check
 from enrich.audit.records import read_json
 from enrich.audit.study import Split, Study, examine, listed, training_of
 from enrich.audit.translators import require_slices
-from enrich.nnunet.weights import read_checkpoint
+from enrich.nnunet.checkpoint import read_checkpoint
 from enrich.rows import data_set
 
 

@@ -60,7 +60,7 @@ def read_slices(path: Path) -> pd.DataFrame:
     """
     columns = ["case", "patient", "modality", "set"]
     try:
-        return pd.read_csv(path, dtype=str, usecols=columns)
+        return pd.read_csv(path, dtype=str, keep_default_na=False, usecols=columns)
     except (OSError, ValueError) as error:
         raise InputError(path, "no readable file", "the index of a slice cache") from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom import config
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -21,6 +22,9 @@ SHEAR_TOLERANCE = 0.5  # of a pixel, from the first slice to the last
 COSINE_TOLERANCE = 1e-3
 SPACING_TOLERANCE_MM = 1e-4
 LARGEST_SLICE = 1 << 26  # pixels: 8192²
+
+config.settings.reading_validation_mode = config.IGNORE
+"""Warnings of a value that breaks the standard would quote it, though it be a birth date."""
 
 IDENTITY = {
     "PatientID": "patients",

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
-import torch
 import yaml
 
 from enrich import index
@@ -22,6 +21,7 @@ from enrich.config import PRECOMPUTED, Config, facts, method_of
 from enrich.forecast.cohort import Counts, Patients, count
 from enrich.forecast.jobs import Job, resolve
 from enrich.last_words import last_words
+from enrich.nnunet.checkpoint import read_checkpoint
 from gan.errors import InputError
 
 RUN = "miniature"
@@ -204,7 +204,7 @@ def imports_s(log: str) -> float:
 
 def _epochs(checkpoint: Path) -> float:
     """Return the seconds that the last of an nnU-Net's epochs took, times their number."""
-    log = torch.load(checkpoint, map_location="cpu", weights_only=False)["logging"]
+    log = read_checkpoint(checkpoint)["logging"]
     times = [end - start for start, end in zip(log["epoch_start_timestamps"], log["epoch_end_timestamps"], strict=True)]
     return cast(float, times[-1] * len(times))
 

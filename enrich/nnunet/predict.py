@@ -50,7 +50,8 @@ def load(checkpoints: Sequence[Path], mirroring: bool = True) -> Any:
         mirroring: average over mirrored images too, as far as the trainer allows it.
 
     Raises:
-        InputError: a checkpoint that is missing, is not the one that was published or is of another model.
+        InputError: a checkpoint that is missing, unreadable, not the one that was published or of another model, or
+            plans that name other things than nnU-Net's own.
     """
     model = checkpoints[0].parent.parent
     for path in checkpoints:
@@ -60,20 +61,11 @@ def load(checkpoints: Sequence[Path], mirroring: bool = True) -> Any:
             raise InputError(path, f"the model {path.parent.parent}", model)
         checked(path)
     with environment.importing():  # of the trainer too, which the model names
-        environment.configure(0)
-        import torch
-        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
         from enrich.nnunet import weights
 
-        predictor = nnUNetPredictor(
-            use_mirroring=mirroring,
-            device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-            allow_tqdm=sys.stderr.isatty(),
-        )
         weights.restore_beside(checkpoints[0])
-        folds = tuple(path.parent.name.removeprefix("fold_") for path in checkpoints)
-        predictor.initialize_from_trained_model_folder(str(model), folds, checkpoints[0].name)
+        predictor = weights.load_checkpoints(checkpoints, mirroring)
+    predictor.allow_tqdm = sys.stderr.isatty()
     return predictor
 
 

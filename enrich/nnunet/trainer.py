@@ -13,6 +13,7 @@ from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as stock
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch._dynamo import OptimizedModule
 
+from enrich.nnunet.checkpoint import nothing_executed, read_checkpoint
 from enrich.nnunet.environment import pools_of_threads
 from enrich.nnunet.loader import HalfSynthetic
 from gan import preemption
@@ -65,10 +66,10 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
         Optimizer and learning rate start afresh. nnU-Net's own loading leaves the last layers out, for other classes.
 
         Raises:
-            InputError: a checkpoint of another fold, other plans or another network.
+            InputError: an unreadable checkpoint, or one of another fold, other plans or another network.
         """
         self.initialize()
-        found = torch.load(checkpoint, map_location=self.device, weights_only=False)
+        found = read_checkpoint(checkpoint)
         theirs, ours = found["init_args"], self.my_init_kwargs
         if theirs["fold"] != ours["fold"]:
             raise InputError(checkpoint, f"fold {theirs['fold']}", f"fold {ours['fold']}")
@@ -80,6 +81,11 @@ class Repeatable(nnUNetTrainer):  # type: ignore[misc]
             network.load_state_dict(found["network_weights"])
         except RuntimeError as error:
             raise InputError(checkpoint, "weights of another network", "those of this trainer's") from error
+
+    def load_checkpoint(self, filename_or_checkpoint: str) -> None:
+        """Go on from a checkpoint."""
+        with nothing_executed():
+            super().load_checkpoint(filename_or_checkpoint)
 
     @property
     def synthetic(self) -> frozenset[str]:
@@ -160,7 +166,7 @@ def repeatable(trainer: type[nnUNetTrainer]) -> type[Repeatable]:
 
 def settings_of(checkpoint: Path) -> Any:
     """Return the settings that a checkpoint was trained with."""
-    return torch.load(checkpoint, map_location="cpu", weights_only=False)["init_args"].get("settings")
+    return read_checkpoint(checkpoint)["init_args"].get("settings")
 
 
 def _seed(seed: int, epoch: int, process: int) -> None:

@@ -5,41 +5,25 @@ folder holds `plans.json`, `dataset.json`, `model.json` and `fold_<fold>.safeten
 """
 
 import json
-import pickle
 import pydoc
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from inspect import isclass, isfunction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from enrich.nnunet import environment
+from enrich.nnunet.checkpoint import read_checkpoint
 from gan import weights
 from gan.errors import InputError
 from gan.files import checked, publish
 
-SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are unpickled by
 ARCHITECTURES = ("dynamic_network_architectures.architectures.",)
 LAYERS = ("torch.nn.", "dynamic_network_architectures.")
 OWN = ("nnunetv2.",)
 RESAMPLING = ("resampling_fn_data", "resampling_fn_seg", "resampling_fn_probabilities")
-NUMPY: list[Any] = [np.dtype, SCALAR, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8"))]
-
-
-def read_checkpoint(path: Path) -> Any:
-    """Read a checkpoint of nnU-Net's trainer; nothing in it is executed.
-
-    Raises:
-        InputError: the file is broken, or holds other things than numbers and text.
-    """
-    try:
-        with torch.serialization.safe_globals(NUMPY):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        expected = "a checkpoint of enrich.nnunet.train"
-        raise InputError(path, f"something unreadable ({type(error).__name__})", expected) from error
 
 
 def restore_beside(checkpoint: Path) -> None:
@@ -62,9 +46,7 @@ def export(checkpoints: Sequence[Path], folder: Path) -> None:
         content = read_checkpoint(path)
         weights.save(folder / f"{path.parent.name}{weights.SUFFIX}", content["network_weights"], {})
     told = {
-        "trainer": content["trainer_name"],
-        "configuration": content["init_args"]["configuration"],
-        "mirroring_axes": content.get("inference_allowed_mirroring_axes"),
+        **_told(content),
         "folds": [path.parent.name for path in checkpoints],
         "versions": content["init_args"].get("settings", {}).get("versions", {}),
     }
@@ -74,6 +56,23 @@ def export(checkpoints: Sequence[Path], folder: Path) -> None:
     header = {key: dataset[key] for key in kept if key in dataset}
     (folder / "dataset.json").write_text(json.dumps(header, indent=2) + "\n")
     (folder / "plans.json").write_text((model / "plans.json").read_text())
+
+
+def _told(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint tells of its network beside plans and dataset."""
+    return {
+        "trainer": checkpoint["trainer_name"],
+        "configuration": checkpoint["init_args"]["configuration"],
+        "mirroring_axes": checkpoint.get("inference_allowed_mirroring_axes"),
+    }
+
+
+def load_checkpoints(checkpoints: Sequence[Path], mirroring: bool) -> Any:
+    """Load the folds of one model, `…/fold_<fold>/checkpoint_final.pth`; otherwise as `load`."""
+    contents = [read_checkpoint(path) for path in checkpoints]
+    folder, parameters = checkpoints[0].parent.parent, [content["network_weights"] for content in contents]
+    with _complete(folder, "enrich.nnunet.train"):
+        return _predictor(folder, _told(contents[0]), parameters, mirroring)
 
 
 def load(folder: Path, mirroring: bool) -> Any:
@@ -86,30 +85,42 @@ def load(folder: Path, mirroring: bool) -> Any:
     Raises:
         InputError: a file that is missing or broken, or plans that name other things than nnU-Net's own.
     """
+    with _complete(folder, "enrich.export"):
+        told = json.loads((folder / "model.json").read_text())
+        parameters = [weights.load(folder / f"{fold}{weights.SUFFIX}")[0] for fold in told["folds"]]
+        return _predictor(folder, told, parameters, mirroring)
+
+
+@contextmanager
+def _complete(folder: Path, maker: str) -> Iterator[None]:
+    """Raise an `InputError` for whatever nnU-Net makes of files of other content."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(folder, f"an incomplete model ({type(error).__name__})", f"one of {maker}") from error
+
+
+def _predictor(folder: Path, told: Mapping[str, Any], parameters: list[Any], mirroring: bool) -> Any:
+    """Return the predictor of the network that plans, dataset and `told` describe, with the parameters of its folds."""
     environment.configure(0)
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    try:
-        names = ("plans", "dataset", "model")
-        plans, dataset, told = (json.loads((folder / f"{name}.json").read_text()) for name in names)
-        parameters = [weights.load(folder / f"{fold}{weights.SUFFIX}")[0] for fold in told["folds"]]
-        manager = PlansManager(plans)
-        configuration = manager.get_configuration(told["configuration"])
-        network = _trainer(told["trainer"], manager, configuration, folder).build_network_architecture(
-            manager,
-            configuration,
-            determine_num_input_channels(manager, configuration, dataset),
-            manager.get_label_manager(dataset).num_segmentation_heads,
-            enable_deep_supervision=False,
-        )
-        network.load_state_dict(parameters[0])
-        axes = None if told["mirroring_axes"] is None else tuple(told["mirroring_axes"])
-    except InputError:
-        raise
-    except Exception as error:  # whatever nnU-Net makes of a file of other content
-        raise InputError(folder, f"an incomplete model ({type(error).__name__})", "one of enrich.export") from error
+    plans, dataset = (json.loads((folder / f"{name}.json").read_text()) for name in ("plans", "dataset"))
+    manager = PlansManager(plans)
+    configuration = manager.get_configuration(told["configuration"])
+    network = _trainer(told["trainer"], manager, configuration, folder).build_network_architecture(
+        manager,
+        configuration,
+        determine_num_input_channels(manager, configuration, dataset),
+        manager.get_label_manager(dataset).num_segmentation_heads,
+        enable_deep_supervision=False,
+    )
+    network.load_state_dict(parameters[0])
+    axes = None if told["mirroring_axes"] is None else tuple(told["mirroring_axes"])
     predictor = nnUNetPredictor(
         use_mirroring=mirroring,
         perform_everything_on_device=torch.cuda.is_available(),

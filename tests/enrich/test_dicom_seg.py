@@ -94,3 +94,32 @@ def test_what_highdicom_refuses_is_one_line(series, tmp_path):
         dicom_seg.write_seg(made, {"liver" * 30: (1,)}, series, tmp_path / "out.dcm")
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out.dcm").exists()
+
+
+BROKEN = {
+    "PatientName": "zqx=1=2=zqx",
+    "PatientID": "zqx" * 40,
+    "PatientBirthDate": "zqx",
+    "PatientSex": "zqx, female",
+    "StudyDate": "zqx",
+    "StudyTime": "zqx",
+    "StudyID": "zqx" * 40,
+    "AccessionNumber": "zqx" * 40,
+    "StudyInstanceUID": "zqx",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_header_that_breaks_the_standard_is_quoted_nowhere(series, tmp_path, capfd, recwarn, name):
+    for path in series.iterdir():
+        rewrite(path, **{name: BROKEN[name]})
+    said = ""
+    try:
+        image = table.read_image(series)
+        dicom_seg.require_series(series)
+        made = image.with_array(np.ones(image.array.shape, np.uint8))
+        dicom_seg.write_seg(made, {"liver": (1,)}, series, tmp_path / "out.dcm")
+    except InputError as error:
+        said = str(error)
+    said += "".join(str(warning.message) for warning in recwarn) + "".join(capfd.readouterr())
+    assert "zqx" not in said

@@ -115,7 +115,15 @@ def read_structures(path):
 
 def read_bundle(path):
     found = bundle.read(path.parent)
-    told = (found.method, found.modalities, found.enriched, found.structures, found.label_values, found.intensity, found.test_fit)
+    told = (
+        found.method,
+        found.modalities,
+        found.enriched,
+        found.structures,
+        found.label_values,
+        found.intensity,
+        found.test_fit,
+    )
     assert all(name in found.structures.of and name in found.label_values for name in found.modalities)
     for paths in found.translators().values():
         assert all(path.is_relative_to(found.folder) and ".." not in path.parts for path in paths)

@@ -1,6 +1,7 @@
 """Programs of a whole DAG started from a process that has torch and nnU-Net's dependencies loaded: seconds less each.
 
-They are the real programs with real arguments, environment, folder and exit code; what they save is imports. The DAGs
+They are the real programs with real arguments, environment, folder and exit code; what they save is imports, and they
+have no network. The DAGs
 that are killed, `tests/faults`, start every program by itself.
 """
 
@@ -12,6 +13,10 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
+OFFLINE = ["unshare", "--map-root-user", "--net"]
+"""Runs a command without any network, loopback included; empty where the system does not let it."""
+if subprocess.run([*OFFLINE, "true"], capture_output=True, check=False).returncode:
+    OFFLINE = []
 
 
 def environment(project: Path) -> dict[str, str]:
@@ -26,7 +31,7 @@ def environment(project: Path) -> dict[str, str]:
 def _start() -> Path:
     """Start the server, and return its socket."""
     path = Path(tempfile.mkdtemp(), "socket")
-    command = [sys.executable, HERE / "server.py", path]
+    command = [*OFFLINE, sys.executable, HERE / "server.py", path]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"

@@ -21,7 +21,7 @@ rule phantom:
         layout=config["data"]["reader"],
         settings=json.dumps(config["data"]["phantom"]),
     shell:
-        "python -m enrich.phantom --layout {params.layout} --settings {params.settings:q} --output {output:q}"
+        "python -m enrich.phantom --layout {params.layout:q} --settings {params.settings:q} --output {output:q}"
         " > {log:q} 2>&1"
 
 
@@ -51,8 +51,9 @@ rule prepare:
         segment=optional("--segment", config["structures"]),
         correction=json.dumps(config["correction"]),
     shell:
-        "python -m enrich.prepare --reader {params.reader} {params.options:q} --folder {params.folder:q}"
-        " --modalities {params.modalities} --target {params.target} {params.segment} --correction {params.correction:q}"
+        "python -m enrich.prepare --reader {params.reader:q} {params.options:q} --folder {params.folder:q}"
+        " --modalities {params.modalities:q} --target {params.target:q} {params.segment:q}"
+        " --correction {params.correction:q}"
         " --workers {threads} --output {output:q}"
         " > {log:q} 2>&1"
 
@@ -81,7 +82,7 @@ if SIMULATED:
             simulate=json.dumps(SIMULATED),
             seed=config["missing"]["seed"],
         shell:
-            "python -m enrich.missing --scans {input.scans:q} --simulate {params.simulate:q} --seed {params.seed}"
+            "python -m enrich.missing --scans {input.scans:q} --simulate {params.simulate:q} --seed {params.seed:q}"
             " --output {output.scans:q} > {log:q} 2>&1"
 
 
@@ -107,7 +108,7 @@ rule split:
         design=json.dumps({key: config[key] for key in DESIGN}),
         outer=lambda wildcards: SPLITS.index(wildcards.split),
     shell:
-        "python -m enrich.splits --scans {input.scans:q} --design {params.design:q} --outer {params.outer}"
+        "python -m enrich.splits --scans {input.scans:q} --design {params.design:q} --outer {params.outer:q}"
         " --output {output:q}"
         " > {log:q} 2>&1"
 
@@ -137,6 +138,6 @@ rule slices:
         image_size=config["image_size"],
         intensity=json.dumps(config["intensity"]),
     shell:
-        "python -m enrich.slices --scans {input.scans:q} --splits {input.splits:q} --modalities {params.modalities}"
-        " {params.labels} --image-size {params.image_size} --intensity {params.intensity:q} --workers {threads}"
+        "python -m enrich.slices --scans {input.scans:q} --splits {input.splits:q} --modalities {params.modalities:q}"
+        " {params.labels:q} --image-size {params.image_size:q} --intensity {params.intensity:q} --workers {threads}"
         " --output {output.index:q} > {log:q} 2>&1"

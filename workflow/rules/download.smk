@@ -24,4 +24,5 @@ if config["data"]["reader"] == "chaos" and config["data"]["folder"]:
             sha256=CHAOS_SHA256,
             folder=config["data"]["folder"],
         shell:
-            "python -m enrich.download --url {params.url} --sha256 {params.sha256} --folder {params.folder:q} > {log:q} 2>&1"
+            "python -m enrich.download --url {params.url:q} --sha256 {params.sha256:q}"
+            " --folder {params.folder:q} > {log:q} 2>&1"

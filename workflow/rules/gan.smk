@@ -27,8 +27,8 @@ rule pretrain:
         slices=subpath(input.slices, parent=True),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m gan.train --slices {params.slices:q} --modalities {params.modalities} --method {params.method}"
-        " --settings {params.settings:q} {params.fit} --output {params.folder:q} --resume > {log:q} 2>&1"
+        "python -m gan.train --slices {params.slices:q} --modalities {params.modalities:q} --method {params.method:q}"
+        " --settings {params.settings:q} {params.fit:q} --output {params.folder:q} --resume > {log:q} 2>&1"
 
 
 rule train_gan:
@@ -59,8 +59,8 @@ rule train_gan:
         slices=subpath(input.slices, parent=True),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m gan.train --slices {params.slices:q} --modalities {params.modalities} --method {params.method}"
-        " --settings {params.settings:q} {params.fit} {params.pretrained:q} --output {params.folder:q}"
+        "python -m gan.train --slices {params.slices:q} --modalities {params.modalities:q} --method {params.method:q}"
+        " --settings {params.settings:q} {params.fit:q} {params.pretrained:q} --output {params.folder:q}"
         " --resume > {log:q} 2>&1"
 
 
@@ -92,7 +92,7 @@ rule synthesize:
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.synthesize --scans {input.scans:q} --splits {input.splits:q} {params.fits:q}"
-        " --test {params.test} --intensity {params.intensity:q} --workers {threads}"
+        " --test {params.test:q} --intensity {params.intensity:q} --workers {threads}"
         " --output {output:q} > {log:q} 2>&1"
 
 
@@ -123,7 +123,7 @@ rule precomputed:
         dropped=lambda wildcards, input: optional("--dropped", input.dropped or None),
         intensity=json.dumps(config["intensity"]),
     shell:
-        "python -m enrich.precomputed --scans {input.scans:q} --modalities {params.modalities} {params.dropped:q}"
+        "python -m enrich.precomputed --scans {input.scans:q} --modalities {params.modalities:q} {params.dropped:q}"
         " --folder {params.folder:q} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -152,7 +152,7 @@ rule synthesize_tests:
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.synthesize --scans {input.scans:q} --splits {input.splits:q} {params.fits:q}"
-        " --test {wildcards.test} --test-only --intensity {params.intensity:q} --workers {threads}"
+        " --test {wildcards.test:q} --test-only --intensity {params.intensity:q} --workers {threads}"
         " --output {output:q} > {log:q} 2>&1"
 
 
@@ -181,7 +181,7 @@ rule cases:
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.cases --scans {input.scans:q} --splits {input.splits:q} {params.fits:q}"
-        " --modality {wildcards.modality} --intensity {params.intensity:q} --workers {threads}"
+        " --modality {wildcards.modality:q} --intensity {params.intensity:q} --workers {threads}"
         " --output {output:q} > {log:q} 2>&1"
 
 
@@ -207,7 +207,8 @@ rule control:
         modalities=MODALITIES,
         dropped=lambda wildcards, input: optional("--dropped", input.dropped or None),
     shell:
-        "python -m enrich.controls --kind {wildcards.control} --scans {input.scans:q} --modalities {params.modalities}"
+        "python -m enrich.controls --kind {wildcards.control:q} --scans {input.scans:q}"
+        " --modalities {params.modalities:q}"
         " {params.dropped:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -238,5 +239,5 @@ rule fill:
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.fill --scans {input.scans:q} --synthetic {input.synthetic:q}"
-        " --modalities {params.modalities} {params.order:q} {params.real} --intensity {params.intensity:q}"
+        " --modalities {params.modalities:q} {params.order:q} {params.real:q} --intensity {params.intensity:q}"
         " --output {output:q} > {log:q} 2>&1"

@@ -30,8 +30,9 @@ rule nnunet_dataset:
         folds=NNUNET["folds"],
     shell:
         "python -m enrich.nnunet.dataset --scans {input.scans:q} --splits {input.splits:q}"
-        " --modality {wildcards.modality} --modalities {params.modalities}"
-        " {params.added:q} --kind {params.kind:q} {params.together} {params.budget} --folds {params.folds} --output {output:q} > {log:q} 2>&1"
+        " --modality {wildcards.modality:q} --modalities {params.modalities:q}"
+        " {params.added:q} --kind {params.kind:q} {params.together:q} {params.budget:q} --folds {params.folds:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule nnunet_preprocess:
@@ -60,9 +61,9 @@ rule nnunet_preprocess:
         spacing=["--spacing-mm", *NNUNET["spacing_mm"]] if NNUNET["spacing_mm"] else [],
         plans=lambda wildcards, input: optional("--plans-of", input.plans or None),
     shell:
-        "python -m enrich.nnunet.preprocess --dataset {input.dataset:q} --planner {params.planner}"
-        " --configuration {params.configuration} --foreground-samples {params.samples} {params.memory}"
-        " {params.spacing} {params.plans:q} --workers {threads} --output {output:q} > {log:q} 2>&1"
+        "python -m enrich.nnunet.preprocess --dataset {input.dataset:q} --planner {params.planner:q}"
+        " --configuration {params.configuration:q} --foreground-samples {params.samples:q} {params.memory:q}"
+        " {params.spacing:q} {params.plans:q} --workers {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule nnunet_train:
@@ -98,8 +99,10 @@ rule nnunet_train:
         ),
     shell:
         "python -m enrich.nnunet.train --preprocessed {input.preprocessed:q} --results {params.results:q}"
-        " --fold {wildcards.fold} --trainer {params.trainer} {params.epochs} {params.iterations} {params.validation}"
-        " --augmentation-workers {params.workers} --devices {params.devices} {params.halve} --seed {wildcards.seed} {params.pretrained:q} > {log:q} 2>&1"
+        " --fold {wildcards.fold:q}"
+        " --trainer {params.trainer:q} {params.epochs:q} {params.iterations:q} {params.validation:q}"
+        " --augmentation-workers {params.workers:q} --devices {params.devices:q} {params.halve:q}"
+        " --seed {wildcards.seed:q} {params.pretrained:q} > {log:q} 2>&1"
 
 
 rule nnunet_predict:
@@ -125,4 +128,4 @@ rule nnunet_predict:
         mirroring=[] if NNUNET["mirroring"] else "--no-mirroring",
     shell:
         "python -m enrich.nnunet.predict --dataset {input.dataset:q} --checkpoints {input.checkpoints:q}"
-        " {params.mirroring} --output {output:q} > {log:q} 2>&1"
+        " {params.mirroring:q} --output {output:q} > {log:q} 2>&1"

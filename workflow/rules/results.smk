@@ -23,8 +23,8 @@ rule evaluate:
         method=row_of,
         structures=structures_to_score,
     shell:
-        "python -m enrich.score --scans {input.scans:q} --predictions {input.predictions:q} --method {params.method}"
-        " --modality {wildcards.modality} --seed {wildcards.seed} {params.structures} --output {output:q}"
+        "python -m enrich.score --scans {input.scans:q} --predictions {input.predictions:q} --method {params.method:q}"
+        " --modality {wildcards.modality:q} --seed {wildcards.seed:q} {params.structures:q} --output {output:q}"
         " > {log:q} 2>&1"
 
 
@@ -76,9 +76,9 @@ rule segmentation_figure:
         structure=config["target"][0],
         titles=json.dumps(TITLES),
     shell:
-        "python -m enrich.figures.segmentation --scores {input.scores:q} --structure {params.structure}"
-        " --modalities {params.modalities}"
-        " --methods {params.methods} --titles-json {params.titles:q} --output {output:q} > {log:q} 2>&1"
+        "python -m enrich.figures.segmentation --scores {input.scores:q} --structure {params.structure:q}"
+        " --modalities {params.modalities:q}"
+        " --methods {params.methods:q} --titles-json {params.titles:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule availability_figure:
@@ -105,7 +105,7 @@ rule availability_figure:
     params:
         modalities=MODALITIES,
     shell:
-        "python -m enrich.figures.availability --table {input.table:q} --modalities {params.modalities}"
+        "python -m enrich.figures.availability --table {input.table:q} --modalities {params.modalities:q}"
         " --output {output:q} > {log:q} 2>&1"
 
 
@@ -134,7 +134,7 @@ rule label_budget_figure:
         modalities=MODALITIES,
         titles=json.dumps(TITLES),
     shell:
-        "python -m enrich.figures.label_budget --table {input.table:q} --modalities {params.modalities}"
+        "python -m enrich.figures.label_budget --table {input.table:q} --modalities {params.modalities:q}"
         " --titles-json {params.titles:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -170,7 +170,7 @@ rule translation_figure:
         titles=json.dumps(TRANSLATOR_TITLES),
     shell:
         "python -m enrich.figures.translation --scans {input.scans:q} --splits {input.splits:q}"
-        " --modalities {params.modalities} --synthetic {params.synthetic:q} --intensity {params.intensity:q}"
+        " --modalities {params.modalities:q} --synthetic {params.synthetic:q} --intensity {params.intensity:q}"
         " --titles-json {params.titles:q} --output {output:q} > {log:q} 2>&1"
 
 

@@ -28,8 +28,8 @@ rule enriched_slices:
         intensity=json.dumps(config["intensity"]),
     shell:
         "python -m enrich.enriched_slices --scans {input.scans:q} --splits {input.splits:q}"
-        " --modality {wildcards.modality} --modalities {params.modalities} {params.synthetic:q}"
-        " --image-size {params.image_size} --intensity {params.intensity:q} --workers {threads}"
+        " --modality {wildcards.modality:q} --modalities {params.modalities:q} {params.synthetic:q}"
+        " --image-size {params.image_size:q} --intensity {params.intensity:q} --workers {threads}"
         " --output {output.index:q} > {log:q} 2>&1"
 
 
@@ -57,8 +57,8 @@ rule train_segmenter:
         slices=subpath(input.slices, parent=True),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m gan.train --slices {params.slices:q} --method {params.method} --settings {params.settings:q}"
-        " --seed {wildcards.seed} --output {params.folder:q} --resume > {log:q} 2>&1"
+        "python -m gan.train --slices {params.slices:q} --method {params.method:q} --settings {params.settings:q}"
+        " --seed {wildcards.seed:q} --output {params.folder:q} --resume > {log:q} 2>&1"
 
 
 rule segment:
@@ -87,6 +87,6 @@ rule segment:
         synthetic=synthetic_option,
         intensity=json.dumps(config["intensity"]),
     shell:
-        "python -m enrich.segment --scans {input.scans:q} --splits {input.splits:q} --modality {wildcards.modality}"
-        " --modalities {params.modalities} {params.synthetic:q} --models {input.models:q}"
+        "python -m enrich.segment --scans {input.scans:q} --splits {input.splits:q} --modality {wildcards.modality:q}"
+        " --modalities {params.modalities:q} {params.synthetic:q} --models {input.models:q}"
         " --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"

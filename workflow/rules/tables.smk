@@ -29,7 +29,8 @@ rule availability_table:
         dropped=lambda wildcards, input: optional("--dropped", input.dropped or None),
         config=CONFIG_JSON,
     shell:
-        "python -m enrich.tables.availability --scans {input.scans:q} {params.dropped:q} --config-json {params.config:q}"
+        "python -m enrich.tables.availability --scans {input.scans:q} {params.dropped:q}"
+        " --config-json {params.config:q}"
         " --output {output.csv:q} > {log:q} 2>&1"
 
 

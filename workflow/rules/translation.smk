@@ -30,8 +30,8 @@ rule segment_translations:
         mirroring=[] if NNUNET["mirroring"] else "--no-mirroring",
     shell:
         "python -m enrich.nnunet.predict_translations --scans {input.scans:q} --splits {input.splits:q}"
-        " --synthetic {input.synthetic:q} --modality {wildcards.modality} --intensity {params.intensity:q}"
-        " --checkpoints {input.checkpoints:q} {params.mirroring} --output {output:q} > {log:q} 2>&1"
+        " --synthetic {input.synthetic:q} --modality {wildcards.modality:q} --intensity {params.intensity:q}"
+        " --checkpoints {input.checkpoints:q} {params.mirroring:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule segment_sources:
@@ -59,8 +59,8 @@ rule segment_sources:
         mirroring=[] if NNUNET["mirroring"] else "--no-mirroring",
     shell:
         "python -m enrich.nnunet.predict_translations --scans {input.scans:q} --splits {input.splits:q} --floor"
-        " --modality {wildcards.modality} --intensity {params.intensity:q} --checkpoints {input.checkpoints:q}"
-        " {params.mirroring} --output {output:q} > {log:q} 2>&1"
+        " --modality {wildcards.modality:q} --intensity {params.intensity:q} --checkpoints {input.checkpoints:q}"
+        " {params.mirroring:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule score_translations:
@@ -88,7 +88,7 @@ rule score_translations:
         predictions=lambda wildcards, input: by_modality(input.predictions),
     shell:
         "python -m enrich.score_translation --scans {input.scans:q} --splits {input.splits:q}"
-        " --method {wildcards.name} --seed {wildcards.seed} --synthetic {input.synthetic:q}"
+        " --method {wildcards.name:q} --seed {wildcards.seed:q} --synthetic {input.synthetic:q}"
         " --predictions {params.predictions:q} --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -118,7 +118,7 @@ rule score_bounds:
         predictions=lambda wildcards, input: by_modality(input.predictions),
     shell:
         "python -m enrich.score_translation --scans {input.scans:q} --splits {input.splits:q}"
-        " --method {wildcards.bound} --seed {wildcards.seed} --predictions {params.predictions:q}"
+        " --method {wildcards.bound:q} --seed {wildcards.seed:q} --predictions {params.predictions:q}"
         " --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -150,8 +150,9 @@ rule distances:
         weights=lambda wildcards, input: by_modality(input.weights),
     shell:
         "python -m enrich.score_distribution --scans {input.scans:q} --splits {input.splits:q}"
-        " --method {wildcards.name} --seed {wildcards.seed} --outer {params.outer} --synthetic {input.synthetic:q}"
-        " --backbone {params.backbone} --weights {params.weights:q} --intensity {params.intensity:q}"
+        " --method {wildcards.name:q} --seed {wildcards.seed:q} --outer {params.outer:q}"
+        " --synthetic {input.synthetic:q}"
+        " --backbone {params.backbone:q} --weights {params.weights:q} --intensity {params.intensity:q}"
         " --output {output:q} > {log:q} 2>&1"
 
 
@@ -182,7 +183,8 @@ rule distances_of_sources:
         weights=lambda wildcards, input: by_modality(input.weights),
     shell:
         "python -m enrich.score_distribution --scans {input.scans:q} --splits {input.splits:q} --method copy"
-        " --seed {wildcards.seed} --outer {params.outer} --backbone {params.backbone} --weights {params.weights:q}"
+        " --seed {wildcards.seed:q} --outer {params.outer:q} --backbone {params.backbone:q}"
+        " --weights {params.weights:q}"
         " --intensity {params.intensity:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -206,4 +208,4 @@ rule translation_scores:
         mem="1GB",
         runtime="10m",
     shell:
-        "python -m enrich.gather {input.scores:q} --table {wildcards.table} --output {output:q} > {log:q} 2>&1"
+        "python -m enrich.gather {input.scores:q} --table {wildcards.table:q} --output {output:q} > {log:q} 2>&1"

@@ -10,10 +10,10 @@ import blosc2
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from enrich import volume
 from enrich.nnunet import predict
+from enrich.nnunet.checkpoint import read_checkpoint
 from enrich.nnunet.preprocess import preprocess
 from enrich.nnunet.train import train
 from gan.errors import InputError
@@ -170,7 +170,7 @@ def test_a_model_folder_holds_what_nnunet_needs(checkpoints: list[Path]):
 
 def test_other_trainers_keep_their_name_and_behaviour(preprocessed: Path, tmp_path: Path):
     path = train(preprocessed, tmp_path, "all", trainer="nnUNetTrainerNoMirroring", **SHORT)
-    checkpoint = torch.load(path, weights_only=False)
+    checkpoint = read_checkpoint(path)
     assert path.parents[1].name == "nnUNetTrainerNoMirroring__nnUNetPlans__2d"
     assert checkpoint["trainer_name"] == "nnUNetTrainerNoMirroring"
     assert checkpoint["inference_allowed_mirroring_axes"] is None

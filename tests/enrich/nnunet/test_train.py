@@ -8,18 +8,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from pickle import UnpicklingError
 
 import pytest
 import torch
 
+from enrich.nnunet.checkpoint import read_checkpoint as load
 from enrich.nnunet.train import train
+from gan.errors import InputError
 from tests.tampering import flipped, truncated
 
 SHORT = {"epochs": 3, "iterations": 8, "validation_iterations": 1, "checkpoint_every": 1, "augmentation_workers": 0}
-
-
-def load(checkpoint: Path) -> dict:
-    return torch.load(checkpoint, weights_only=False)
 
 
 def losses(checkpoint: dict) -> dict:
@@ -115,3 +114,33 @@ def test_a_broken_checkpoint_is_not_continued(preprocessed: Path, killed: Path, 
     latest.write_bytes(damage(latest.read_bytes()))
     final = train(preprocessed, tmp_path / "results", "all", **SHORT)
     assert epochs_logged(final.parent) == [["0", "1", "2"]]
+
+
+class Payload:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_nothing_in_a_checkpoint_is_executed(preprocessed: Path, killed: Path, tmp_path: Path):
+    """Neither in one that a training would go on from nor in one whose weights it would start from."""
+    from enrich.nnunet.trainer import Repeatable
+
+    results, executed = tmp_path / "results", tmp_path / "executed"
+    shutil.copytree(killed, results)
+    (latest,) = results.rglob("checkpoint_latest.pth")
+    content = load(latest)
+    torch.save(content | {"_best_ema": Payload(executed)}, latest)
+    with pytest.raises(InputError, match=r"checkpoint_latest\.pth: found something unreadable \(UnpicklingError\)"):
+        train(preprocessed, results, "all", **SHORT)
+    with pytest.raises(InputError, match=r"checkpoint_latest\.pth: found something unreadable"):
+        train(preprocessed, tmp_path / "tuned", "all", **SHORT, pretrained=latest)
+    training = object.__new__(Repeatable)
+    training.was_initialized, training.device = True, torch.device("cpu")
+    with pytest.raises(UnpicklingError):
+        training.load_checkpoint(str(latest))  # nnU-Net's own loading
+    assert not executed.exists()
+    torch.load(latest, weights_only=False)
+    assert executed.exists()
