@@ -20,8 +20,7 @@ SHEAR_TOLERANCE = 0.5  # of a pixel, from the first slice to the last
 COSINE_TOLERANCE = 1e-3
 SPACING_TOLERANCE_MM = 1e-4
 
-config.settings.reading_validation_mode = config.IGNORE
-"""Warnings of a value that breaks the standard would quote it, though it be a birth date."""
+config.settings.reading_validation_mode = config.IGNORE  # its warnings quote values, be they birth dates
 
 IDENTITY = {
     "PatientID": "patients",
