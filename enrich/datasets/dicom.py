@@ -23,8 +23,7 @@ COSINE_TOLERANCE = 1e-3
 SPACING_TOLERANCE_MM = 1e-4
 LARGEST_SLICE = 1 << 26  # pixels: 8192²
 
-config.settings.reading_validation_mode = config.IGNORE
-"""Warnings of a value that breaks the standard would quote it, though it be a birth date."""
+config.settings.reading_validation_mode = config.IGNORE  # its warnings quote values, be they birth dates
 
 IDENTITY = {
     "PatientID": "patients",
