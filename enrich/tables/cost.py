@@ -13,7 +13,7 @@ import pandas as pd
 
 from enrich.config import PRECOMPUTED, facts, method_of
 from enrich.entries import settings_of
-from enrich.nnunet.weights import read_checkpoint
+from enrich.nnunet.checkpoint import read_checkpoint
 from enrich.rows import NNUNET, Row, data_set, index_of, title_of
 from enrich.tables.layout import ABSENT, Block, Cell, Column, Table, write
 from enrich.tables.study import Study, parser

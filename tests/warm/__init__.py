@@ -1,8 +1,7 @@
 """Programs of a whole DAG started from a process that has torch and nnU-Net's dependencies loaded: seconds less each.
 
 They are the real programs with real arguments, environment, folder and exit code; what they save is imports, and they
-have no network. The DAGs
-that are killed, `tests/faults`, start every program by itself.
+have no network. The DAGs that are killed, `tests/faults`, start every program by itself.
 """
 
 import os
