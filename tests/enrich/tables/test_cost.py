@@ -10,6 +10,7 @@ from enrich.tables.layout import markdown
 from gan import checkpoint
 from gan.cost import cost as cost_of
 from gan.errors import InputError
+from gan.files import seal
 from gan.methods import METHODS
 from gan.settings import resolve
 from tests.enrich.tables.conftest import printed_rows
@@ -93,7 +94,9 @@ def test_gpu_memory_is_the_most_that_a_model_recorded(small, results):
     for place, used in (("gan/tc_mgan/flair", 1.5), ("outer1/gan/tc_mgan/t1ce/seed0/fold1", 3.5), ("gan/x/all", 9)):
         (folder / place).mkdir(parents=True)
         checkpoint.save(folder / place / "model.pt", dict.fromkeys(checkpoint.KEYS) | {"gpu_memory_gb": used})
+        seal(folder / place / "model.pt")
     checkpoint.save(folder / "gan" / "tc_mgan" / "model.pt", dict.fromkeys(checkpoint.KEYS))
+    seal(folder / "gan" / "tc_mgan" / "model.pt")
     assert math.isnan(cost.gpu_memory(folder, "segan"))
     assert of(cost.of_methods(small, folder), "tc_mgan")["training_gpu_memory_gb"] == 3.5
 
