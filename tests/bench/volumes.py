@@ -26,7 +26,7 @@ from enrich.intensity import Intensity
 from enrich.splits import Splits
 from enrich.synthesize import Synthesis, write_synthetic
 from gan import checkpoint, stopwatch
-from gan.files import publish_json
+from gan.files import publish_json, seal
 from gan.methods import METHODS
 from gan.settings import resolve
 from gan.trainer import Trainer
@@ -72,6 +72,7 @@ def random_model(path: Path, image_size: int, width: int) -> None:
         "depth": 1,
     }
     checkpoint.save(path, {"config": config, "log": "", "gpu_memory_gb": None} | trainer.state())
+    seal(path)
 
 
 def synthesized(folder: Path, size: int, width: int, workers: int) -> dict[str, float]:

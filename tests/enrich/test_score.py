@@ -7,7 +7,7 @@ import pytest
 from enrich import gather, index, score, volume
 from enrich.columns import METRICS
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import seal, sha256
 from tests.enrich.prepared import write_scans
 
 IDENTITY = {"modality": "ct", "method": "targan", "seed": 0, "structure": "liver"}
@@ -170,12 +170,14 @@ def test_gathering_the_same_score_twice_is_refused(tmp_path):
 
 def test_other_tables_are_refused(tmp_path):
     (tmp_path / "other.csv").write_text("case,dice\n1,90\n")
+    seal(tmp_path / "other.csv")
     with pytest.raises(InputError, match="found columns case, dice"):
         gather.read_scores(tmp_path / "other.csv")
     with pytest.raises(InputError, match="no score"):
         gather.read_scores(write_scores(tmp_path / "empty.csv"))
     path = write_scores(tmp_path / "words.csv", example())
     path.write_text(path.read_text().replace(",0,", ",zero,", 1))
+    seal(path)
     with pytest.raises(InputError, match=r"words\.csv: found an unreadable table .*zero"):
         gather.read_scores(path)
 

@@ -5,6 +5,7 @@ import torch
 from gan import checkpoint
 from gan.batch import Slices
 from gan.errors import InputError
+from gan.files import seal
 from gan.methods import METHODS
 from gan.settings import resolve
 from gan.train import resolved
@@ -26,6 +27,7 @@ def model(make_slices, tmp_path):
     path = tmp_path / "model.pt"
     config = resolved(Slices(folder), "stargan", settings, 0, {})
     checkpoint.save(path, {"config": config, "log": "", "gpu_memory_gb": None, **trainer.state()})
+    seal(path)
     return path
 
 
@@ -48,10 +50,12 @@ def test_refuses_what_is_no_checkpoint(model, tmp_path):
     empty = tmp_path / "empty.pt"
     empty.touch()
     for path in (truncated, text, empty):
+        seal(path)
         with pytest.raises(InputError, match=f"{path.name}: found something unreadable"):
             load_one(path)
     foreign = tmp_path / "foreign.pt"
     torch.save({"state_dict": {}}, foreign)
+    seal(foreign)
     with pytest.raises(InputError, match=r"foreign.pt: found a file of another kind"):
         load_one(foreign)
 
@@ -65,12 +69,14 @@ def test_refuses_a_model_of_another_version(model, tmp_path):
     for key, value in (("method", "other"), ("settings", {"unknown": 1}), ("modalities", ["ct"] * 5)):
         state = checkpoint.load(model)
         checkpoint.save(tmp_path / "model.pt", state | {"config": state["config"] | {key: value}})
+        seal(tmp_path / "model.pt")
         with pytest.raises(InputError, match=r"model\.pt: found a model of another version"):
             load_one(tmp_path / "model.pt")
 
 
 def test_executes_nothing(tmp_path, capsys):
     torch.save({"config": Evil()}, tmp_path / "evil.pt")
+    seal(tmp_path / "evil.pt")
     with pytest.raises(InputError):
         load_one(tmp_path / "evil.pt")
     assert "executed" not in capsys.readouterr().out

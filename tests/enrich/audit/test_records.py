@@ -20,7 +20,7 @@ MISSING = {
     "synthetic/stargan/seed0/ct01_ct_to_t1.json": "models_sha256",
     "cases/stargan/ct/seed0/cases.json": "models_sha256",
     DATASET: "provenance",
-    SUMMARY: "cases",
+    SUMMARY: "sha256",
     SUMMARY.replace("preprocessed.json", "nnUNetPlans.json"): "configurations.2d.data_identifier",
     MADE_BY: "inputs_sha256",
     MODEL: "seed",

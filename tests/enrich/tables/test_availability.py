@@ -9,6 +9,7 @@ from enrich.tables import availability as table
 from enrich.tables.layout import markdown, write
 from enrich.tables.study import Study
 from gan.errors import InputError
+from gan.files import seal
 
 SCANS = [
     ("a", "flair", "x"),
@@ -64,5 +65,6 @@ def test_the_figure_shows_every_state(found, tmp_path):
 
 def test_another_table(tmp_path):
     (tmp_path / "availability.csv").write_text("case,patient,modality,state\na,a,t1,lost\n")
+    seal(tmp_path / "availability.csv")
     with pytest.raises(InputError, match="another table"):
         table.read(tmp_path / "availability.csv")

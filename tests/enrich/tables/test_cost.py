@@ -11,6 +11,7 @@ from enrich.tables.layout import markdown
 from gan import checkpoint
 from gan.cost import cost as cost_of
 from gan.errors import InputError
+from gan.files import seal
 from gan.methods import METHODS
 from gan.settings import resolve
 from tests.enrich.tables.conftest import printed_rows
@@ -94,6 +95,7 @@ def save(folder, place, gpu_memory_gb=None, asked=4, used=4):
     (folder / place).mkdir(parents=True)
     told = {"gpu_memory_gb": gpu_memory_gb, "config": {"settings": {"batch_size": asked}, "batch_size": used}}
     checkpoint.save(folder / place / "model.pt", dict.fromkeys(checkpoint.KEYS) | told)
+    seal(folder / place / "model.pt")
 
 
 def test_gpu_memory_is_the_most_that_a_model_recorded(small, results):

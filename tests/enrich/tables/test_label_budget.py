@@ -14,6 +14,7 @@ from enrich.statistics import compare
 from enrich.tables import comparisons, label_budget
 from enrich.tables.layout import markdown
 from gan.errors import InputError
+from gan.files import seal
 
 from .conftest import printed_rows
 
@@ -64,6 +65,7 @@ def test_every_budget_of_a_method_is_a_row(scores, study, tmp_path, monkeypatch)
 def test_a_table_of_another_kind_is_refused(tmp_path):
     for content in ("", "modality,method\n"):
         (tmp_path / "label_budget.csv").write_text(content)
+        seal(tmp_path / "label_budget.csv")
         with pytest.raises(InputError, match=r"label_budget\.csv.*expected .*modality, method, labels"):
             label_budget.read(tmp_path / "label_budget.csv")
 

@@ -48,7 +48,8 @@ def test_latex_has_equal_rows_groups_and_escapes():
 
 def test_three_files_or_none(tmp_path):
     write(pd.DataFrame({"a": [1]}), [TABLE, TABLE], tmp_path / "t" / "made.csv")
-    assert sorted(path.name for path in (tmp_path / "t").iterdir()) == ["made.csv", "made.md", "made.tex"]
+    names = [f"made.{kind}{seal}" for kind in ("csv", "md", "tex") for seal in ("", ".sha256")]
+    assert sorted(path.name for path in (tmp_path / "t").iterdir()) == names
     assert (tmp_path / "t" / "made.md").read_text().count("| Method |") == 2
     assert (tmp_path / "t" / "made.tex").read_text().count(r"\begin{table}") == 2
 

@@ -216,7 +216,7 @@ def test_command_lines(module, scores, distances, three, tmp_path, monkeypatch):
         options.append(f"--distances={tmp_path / 'distribution.csv'}")
     monkeypatch.setattr(sys, "argv", ["table", *options, f"--output={tmp_path / 'tables' / 'table.csv'}"])
     module.main()
-    assert len(list((tmp_path / "tables").iterdir())) == 3
+    assert len(list((tmp_path / "tables").iterdir())) == 3 * 2  # each with its hash
     text = (tmp_path / "tables" / "table.md").read_text()
     assert f"Config sha256 {study.sha256}." in text
     assert ("Published (Chen et al. 2021" in text) == (module is not crossfit)
