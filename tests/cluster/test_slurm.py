@@ -54,7 +54,7 @@ def run(tmp_path_factory):
     config = project(folder)
     command = [sys.executable, "-m", "snakemake", "--profile", str(PROFILES / "slurm"), TABLE]
     options = ["--configfile", str(config), "--slurm-status-command", "squeue"]
-    quickly = ["--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "10"]
+    quickly = ["--slurm-init-seconds-before-status-checks", "10", "--latency-wait", "10"]
     with slurm.cluster(os.cpu_count() or 1, MEMORY_MB) as environment, (folder / "said").open("w") as said:
         start = time.monotonic()
         snakemake = subprocess.Popen(
