@@ -15,6 +15,7 @@ from jsonschema.exceptions import best_match
 
 from gan.errors import InputError
 from gan.files import publish
+from gan.reading import read_yaml, require_finite
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -22,6 +23,8 @@ Config = dict[str, Any]
 
 PRECOMPUTED = "precomputed"
 """The method of scans that were made elsewhere: nothing is trained."""
+
+RECORDED = "the config that made the results, or no results"
 
 FORMER = "former_methods"
 """Key of a recorded config alone: methods that left it, whose models are still there."""
@@ -56,6 +59,7 @@ def resolve(given: Config, source: Path) -> Config:
     Raises:
         InputError: an unknown key, a wrong type or value; names the key.
     """
+    require_finite(given, source)
     rules = schema()
     if isinstance(given.get("target"), str):
         given = given | {"target": [given["target"]]}
@@ -267,7 +271,7 @@ def refuse_overwriting(config: Config, results: Path) -> None:
     path = results / "config.yaml"
     if config["overwrite"] or not path.is_file():
         return
-    recorded = _complete(yaml.safe_load(path.read_text()), schema())
+    recorded = _complete(read_yaml(path, RECORDED), schema())
     recorded["methods"] = recorded.pop(FORMER, {}) | recorded["methods"]
     for key, before, after in changes(config, recorded):
         if _is_made(key, results):
@@ -282,7 +286,7 @@ def record(config: Config, results: Path) -> None:
     Former methods whose models are still there are kept apart, so that their results too have a config.
     """
     path = results / "config.yaml"
-    before = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    before = read_yaml(path, RECORDED) if path.is_file() else {}
     former = {
         name: entry
         for name, entry in (before.get(FORMER, {}) | before.get("methods", {})).items()

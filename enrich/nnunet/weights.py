@@ -5,7 +5,6 @@ folder holds `plans.json`, `dataset.json`, `model.json` and `fold_<fold>.safeten
 """
 
 import json
-import pickle
 import pydoc
 from collections.abc import Sequence
 from inspect import isclass, isfunction
@@ -17,6 +16,7 @@ import torch
 
 from enrich.nnunet import environment
 from gan import weights
+from gan.checkpoint import BROKEN
 from gan.errors import InputError
 
 SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are unpickled by
@@ -36,7 +36,7 @@ def read_checkpoint(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(NUMPY):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except BROKEN as error:
         expected = "a checkpoint of enrich.nnunet.train"
         raise InputError(path, f"something unreadable ({type(error).__name__})", expected) from error
 

@@ -14,7 +14,7 @@ from tests.faults.mutations import cut_short, damages, drawn
 from tests.faults.trials import INPUT, Trial, require_good
 
 NAMES = (
-    *("", " ", "a b", "ä", "../x", "../../x", "a/b", "/etc/passwd", "a\nb", "a\0b", ".", "..", "-", "a" * 300, "a,b"),
+    *("", " ", "a b", "ä", "../x", "../../x", "a/b", "/no/such", "a\nb", "a\0b", ".", "..", "-", "a" * 300, "a,b"),
     *('"', "'", "%s", "{0}", "$HOME", "~", "CON", "a\\b", "\u202e", "\ud7ff", "0", "1e5", "NaN", "nan", "None", "null"),
 )
 ODD = (
@@ -82,7 +82,7 @@ BUNDLE = {
     "together": False,
     "missing": None,
     "test_fit": "all",
-    "translators": {"all": []},
+    "translators": {},
     "image_size": 256,
     "intensity": {"preset": "default", "ct_window_hu": [-160, 240], "mr_percentiles": [0.5, 99.5]},
     "correction": {"n4": False, "ct_field_of_view_mm": None},
@@ -115,7 +115,15 @@ def read_structures(path):
 
 def read_bundle(path):
     found = bundle.read(path.parent)
-    told = (found.method, found.modalities, found.enriched, found.structures, found.label_values, found.intensity, found.test_fit)
+    told = (
+        found.method,
+        found.modalities,
+        found.enriched,
+        found.structures,
+        found.label_values,
+        found.intensity,
+        found.test_fit,
+    )
     assert all(name in found.structures.of and name in found.label_values for name in found.modalities)
     for paths in found.translators().values():
         assert all(path.is_relative_to(found.folder) and ".." not in path.parts for path in paths)
