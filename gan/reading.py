@@ -92,12 +92,13 @@ def read_table(path: Path, expected: str, **options: Any) -> pd.DataFrame:
                 if line and len(line) != columns:  # pandas would shift or fill up its fields
                     found = f"{len(line)} fields in line {lines.line_num}"
                     raise InputError(path, found, f"{columns}, one for each column")
-        return pd.read_csv(path, keep_default_na=False, **options)
+        rows: pd.DataFrame = pd.read_csv(path, keep_default_na=False, **options)
     except InputError:
         raise
     except (OSError, ValueError, OverflowError, csv.Error) as error:
         found = "no such file" if isinstance(error, FileNotFoundError) else f"an unreadable file ({error})"
         raise InputError(path, found[:LONGEST_MESSAGE], expected) from error
+    return rows
 
 
 def _text(path: Path, expected: str) -> str:
@@ -108,8 +109,7 @@ def _text(path: Path, expected: str) -> str:
     except InputError:
         raise
     except (OSError, ValueError) as error:
-        found = "no such file" if isinstance(error, FileNotFoundError) else f"no readable file ({type(error).__name__})"
-        raise InputError(path, found, expected) from error
+        raise InputError(path, f"no readable file ({type(error).__name__})", expected) from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -19,7 +19,6 @@ from gan.trained import Trained
 from tests.faults.mutations import cut_short, damages
 from tests.faults.trials import INPUT, Trial, require_good
 from tests.gan import tiny
-from tests.gan.conftest import make_slices  # noqa: F401
 
 METHOD = "stargan"
 

@@ -33,19 +33,19 @@ def raw(tmp_path_factory):
 
 def programme(module, *arguments):
     """Run a program as `python -m` does, and raise what its one line says."""
-    stream = StringIO()
+    stream, told = StringIO(), None
     sys.argv = [module, *map(str, arguments)]
-    sys.modules.pop(module)  # runpy warns of what is there already
+    sys.modules.pop(module, None)  # runpy warns of what is there already
     with redirect_stderr(stream):
         try:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         except SystemExit as end:
-            assert isinstance(end.code, str), (end.code, stream.getvalue())
-            assert end.code.startswith("error: "), end.code
-            assert "\n" not in end.code
-            assert "Traceback" not in stream.getvalue()
-            where, _, rest = end.code.removeprefix("error: ").partition(": found ")
-            raise InputError(where, *rest.partition(", expected ")[::2]) from None
+            told = end.code
+    assert "Traceback" not in stream.getvalue()
+    if told is not None:
+        assert str(told).startswith("error: "), stream.getvalue()
+        where, _, rest = told.removeprefix("error: ").partition(": found ")
+        raise InputError(where, *rest.partition(", expected ")[::2])
 
 
 def prepare(folder, raw, kind, path, content):
@@ -134,7 +134,7 @@ def test_what_comes_after(tmp_path, record_property):
     [
         (
             "enrich.prepare",
-            "--reader brats --release 2021 --modalities t1 --target liver --folder . --output out/s.csv",
+            "--reader brats --release 2021 --modalities t1 --target a --folder . --output out/s.csv",
         ),
         ("enrich.evaluate", "a.nii a.nii"),
         ("enrich.check", "table a.csv --structures {}"),
