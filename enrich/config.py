@@ -15,6 +15,7 @@ from jsonschema.exceptions import best_match
 
 from gan.errors import InputError
 from gan.files import checked, publish
+from gan.reading import read_yaml, require_finite
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -22,6 +23,8 @@ Config = dict[str, Any]
 
 PRECOMPUTED = "precomputed"
 """The method of scans that were made elsewhere: nothing is trained."""
+
+RECORDED = "the config that made the results, or no results"
 
 FORMER = "former_methods"
 """Key of a recorded config alone: methods that left it, whose models are still there."""
@@ -56,6 +59,7 @@ def resolve(given: Config, source: Path) -> Config:
     Raises:
         InputError: an unknown key, a wrong type or value; names the key.
     """
+    require_finite(given, source)
     rules = schema()
     if isinstance(given.get("target"), str):
         given = given | {"target": [given["target"]]}
@@ -283,7 +287,7 @@ def refuse_overwriting(config: Config, results: Path) -> None:
 
 def _recorded(path: Path) -> Config:
     checked(path)
-    return cast(Config, yaml.safe_load(path.read_text()))
+    return read_yaml(path, RECORDED)
 
 
 def record(config: Config, results: Path) -> None:

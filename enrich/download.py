@@ -9,11 +9,14 @@ import argparse
 import http.client
 import json
 import logging
+import lzma
 import stat
+import struct
 import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +30,7 @@ WAIT_S = 2.0
 TIMEOUT_S = 60
 CHUNK = 1 << 20
 RECORD = "download.json"
+LARGEST_COUNT = 1_000_000  # files in an archive
 LARGEST_RATIO = 100  # of unpacked to packed bytes; scans reach about 4
 
 logger = logging.getLogger(__name__)
@@ -92,13 +96,19 @@ def unpack(archive: Path, folder: Path) -> None:
             members = content.infolist()
             for member in members:
                 path, kind = PurePosixPath(member.filename.replace("\\", "/")), member.external_attr >> 16
-                if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(kind):
+                if not path.name or path.is_absolute() or ".." in path.parts or stat.S_ISLNK(kind):
                     raise InputError(archive, f"the member {member.filename!r}", "files below the archive's own folder")
+            if len(members) > LARGEST_COUNT:
+                raise InputError(archive, f"{len(members)} members", f"at most {LARGEST_COUNT}")
             size = sum(member.file_size for member in members)
             if size > LARGEST_RATIO * archive.stat().st_size:
                 raise InputError(archive, f"{size} bytes unpacked", f"at most {LARGEST_RATIO} times the archive's size")
             content.extractall(folder)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except InputError:
+        raise
+    except (  # of what zipfile raises: no archive, no room, a name that is none, a password, a packing that it lacks
+        *(zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, struct.error),
+    ) as error:
         raise InputError(archive, f"an unreadable archive ({error})", "a ZIP archive") from error
 
 

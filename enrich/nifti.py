@@ -6,8 +6,9 @@ Source of the layout: nifti1.h, https://nifti.nimh.nih.gov.
 import gzip
 import math
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,34 +18,20 @@ LARGEST_BYTES = 1 << 33  # of the voxels of a file: 1024³ in float64
 LARGEST_OFFSET = 1 << 26  # bytes before the voxels: the header and its extensions
 LARGEST_REST = 1 << 12  # bytes after the voxels, which a writer may pad with
 CHUNK = 1 << 20
+ORDERS: tuple[Literal["<", ">"], ...] = ("<", ">")
 FORM_TOLERANCE_MM = 1e-3
 TURN_TOLERANCE = 1e-5
 CODES = range(6)  # of what a place in space refers to
 SMALLEST_SCALE = 2.0**-52  # below it ITK takes 1
 FLOATS = {16: "f4", 64: "f8"}  # the codes of types that can hold NaN
 
-
-HEADER = np.dtype(
-    {
-        "names": [
-            "size",
-            "dim",
-            "datatype",
-            "bitpix",
-            "pixdim",
-            "vox_offset",
-            "scale",
-            "qform_code",
-            "sform_code",
-            "quaternion",
-            "srow",
-            "magic",
-        ],
-        "formats": ["i4", "8i2", "i2", "i2", "8f4", "f4", "2f4", "i2", "i2", "6f4", "(3,4)f4", "S4"],
-        "offsets": [0, 40, 70, 72, 76, 108, 112, 252, 254, 256, 280, 344],
-        "itemsize": 348,
-    }
-)
+FIELDS = [
+    *[("size", "i4", 0), ("dim", "8i2", 40), ("datatype", "i2", 70), ("bitpix", "i2", 72), ("pixdim", "8f4", 76)],
+    *[("vox_offset", "f4", 108), ("scale", "2f4", 112), ("qform_code", "i2", 252), ("sform_code", "i2", 254)],
+    *[("quaternion", "6f4", 256), ("srow", "(3,4)f4", 280), ("magic", "S4", 344)],
+]
+NAMES, FORMATS, OFFSETS = (list(column) for column in zip(*FIELDS, strict=True))
+HEADER = np.dtype({"names": NAMES, "formats": FORMATS, "offsets": OFFSETS, "itemsize": 348})
 """The fields that say where voxels are, in the file and in space."""
 
 
@@ -58,7 +45,7 @@ def require_header(path: Path) -> None:
         with _opened(path) as stream:
             _read_header(path, stream)
     except (EOFError, OSError, zlib.error) as error:
-        raise InputError(path, "a truncated or damaged file", "a whole one") from error
+        raise InputError(path, "an unreadable header", "that of a NIfTI-1 file") from error
 
 
 def require_voxels(path: Path) -> None:
@@ -86,13 +73,13 @@ def require_voxels(path: Path) -> None:
         raise InputError(path, f"more than the {length} bytes of its voxels", "a header that tells of all")
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BufferedIOBase:
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _read_header(path: Path, stream: IO[bytes]) -> Any:
+def _read_header(path: Path, stream: BufferedIOBase) -> Any:
     content = stream.read(HEADER.itemsize)
-    orders = [order for order in "<>" if content[:4] == np.array(HEADER.itemsize, f"{order}i4").tobytes()]
+    orders = [order for order in ORDERS if content[:4] == np.array(HEADER.itemsize, f"{order}i4").tobytes()]
     if not orders or len(content) < HEADER.itemsize:
         raise InputError(path, "an unreadable header", "that of a NIfTI-1 file")
     header = np.frombuffer(content, HEADER.newbyteorder(orders[0]))[0]

@@ -1,12 +1,12 @@
 """The slice cache and the batches drawn from it."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from functools import cached_property
 from math import ceil
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,18 @@ from torch import Tensor
 
 from gan.errors import InputError
 from gan.files import checked, require
+from gan.reading import read_json, read_table
 
+RULES = {
+    "type": "object",
+    "properties": {
+        "modalities": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+        "image_size": {"type": "integer", "minimum": 1},
+        "sha256": {"type": "object", "required": ["index.csv", "images.npy", "targets.npy", "body.npy"]},
+    },
+    "required": ["modalities", "image_size", "sha256"],
+}
+"""The schema of what is read of `slices.json`."""
 FILES = ("slices.json", "index.csv", "images.npy", "targets.npy", "body.npy")
 
 Rows = NDArray[np.intp]
@@ -89,7 +100,7 @@ def digests(folder: Path) -> dict[str, str]:
     """
     facts = folder / FILES[0]
     found = {facts.name: checked(facts)}
-    told = json.loads(facts.read_text())["sha256"]
+    told = read_json(facts, RULES, "that of a slice cache")["sha256"]
     for name in FILES[1:]:
         require(folder / name, told[name], facts)
         found[name] = told[name]
@@ -142,16 +153,20 @@ class Slices:
                 unknown or has no training slice, or there is no such fold.
         """
         self.sha256 = digests(folder)
-        about = json.loads((folder / "slices.json").read_text())
+        about = read_json(folder / "slices.json", RULES, "that of a slice cache")
         self.folder = folder
         self.modalities: list[str] = list(modalities or about["modalities"])
         self.image_size: int = about["image_size"]
-        types = {"case": str, "patient": str, "modality": str, "grid": str}
-        everything = pd.read_csv(folder / "index.csv", dtype=types, keep_default_na=False)
+        types: dict[str, type] = dict.fromkeys(("case", "patient", "modality", "grid"), str)
+        types |= dict.fromkeys(("row", "slice", "labelled", "target_pixels"), int)
+        types |= {"pixel_mm": float, "slice_mm": float, "set": str}
+        everything = read_table(folder / "index.csv", "that of a slice cache", dtype=types | {"fold": int})
+        if lost := sorted(types.keys() - set(everything)):
+            raise InputError(folder / "index.csv", f"no column {', '.join(lost)}", "that of a slice cache")
         shape = (len(everything), self.image_size, self.image_size)
-        self._images = _mapped(folder / "images.npy", shape)
-        self._targets = _mapped(folder / "targets.npy", shape)
-        self._body = _mapped(folder / "body.npy", shape)
+        self._images = _mapped(folder / "images.npy", shape, np.float16)
+        self._targets = _mapped(folder / "targets.npy", shape, np.uint8)
+        self._body = _mapped(folder / "body.npy", shape, np.uint8)
 
         known = ", ".join(about["modalities"])
         for name in [*self.modalities, *sorted(set(everything["modality"]))]:
@@ -338,8 +353,12 @@ def _some_patients(training: pd.DataFrame, everyone: "pd.Series[str]", fraction:
     return pd.concat(kept).sort_index()
 
 
-def _mapped(path: Path, shape: tuple[int, int, int]) -> Tensor:
-    array: NDArray[Any] = np.load(path, mmap_mode="c")  # as torch wants it; nobody writes
-    if array.shape != shape:
-        raise InputError(path, f"shape {array.shape}", f"{shape} as index.csv and slices.json say")
+def _mapped(path: Path, shape: tuple[int, int, int], kind: type[np.generic]) -> Tensor:
+    try:
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")  # as torch wants it; nobody writes
+    except (ArithmeticError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, TokenError) as error:
+        raise InputError(path, f"no readable file ({type(error).__name__})", "an array of a slice cache") from error
+    if array.shape != shape or array.dtype != kind or not array.flags.c_contiguous:
+        expected = f"{kind.__name__} of {shape}, as index.csv and slices.json say"
+        raise InputError(path, f"{array.dtype} of {array.shape}", expected)
     return torch.from_numpy(array)

@@ -1,6 +1,7 @@
 """The file that a training leaves behind, of which nothing is executed when it is read."""
 
 import pickle
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,28 @@ import torch
 from gan import weights
 from gan.errors import InputError
 from gan.files import checked, publish
+from gan.reading import is_file
 
 EXPECTED = "a checkpoint of gan.train"
 TOLD = ("method", "settings", "batch_size", "modalities", "image_size", "depth")
 KEYS = {"config", "log", "gpu_memory_gb", "round", "method", "averaged", "optimizers", "random", "watched"}
+
+
+BROKEN = (
+    *(
+        ArithmeticError,
+        AttributeError,
+        EOFError,
+        LookupError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ),
+    *(AssertionError, pickle.UnpicklingError, struct.error),
+)
+"""What torch makes of a file that is broken."""
 
 
 def save(path: Path, checkpoint: dict[str, Any]) -> None:
@@ -80,11 +99,11 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, unreadable or of another kind.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(path, "no file", EXPECTED)
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except BROKEN as error:
         raise InputError(path, f"something unreadable ({type(error).__name__})", EXPECTED) from error
     if not isinstance(checkpoint, dict) or checkpoint.keys() != KEYS:
         raise InputError(path, "a file of another kind", EXPECTED)

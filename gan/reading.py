@@ -1,8 +1,8 @@
 """Tables, JSON and YAML that others may have written: read within bounds and held against a schema, or refused."""
 
+import csv
 import json
 import os
-import warnings
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,6 @@ import pandas as pd
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
-from pandas.errors import ParserWarning
 
 from gan.errors import InputError
 
@@ -83,18 +82,22 @@ def read_table(path: Path, expected: str, **options: Any) -> pd.DataFrame:
     """Read a CSV by pandas with some of its options; an empty field is the empty string where `options` do not say.
 
     Raises:
-        InputError: no such file, none that pandas can read so, or rows with more or fewer fields than there are columns.
+        InputError: no such file, one that pandas cannot read so, or a row with more or fewer fields than columns.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ParserWarning)  # that more fields than columns are left out
-            rows = pd.read_csv(path, index_col=False, keep_default_na=False, **options)
-    except (OSError, ValueError, OverflowError, ParserWarning) as error:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            lines = csv.reader(stream, strict=True)
+            columns = len(next(lines, []))
+            for line in lines:
+                if line and len(line) != columns:  # pandas would shift or fill up its fields
+                    found = f"{len(line)} fields in line {lines.line_num}"
+                    raise InputError(path, found, f"{columns}, one for each column")
+        rows: pd.DataFrame = pd.read_csv(path, keep_default_na=False, **options)
+    except InputError:
+        raise
+    except (OSError, ValueError, OverflowError, csv.Error) as error:
         found = "no such file" if isinstance(error, FileNotFoundError) else f"an unreadable file ({error})"
         raise InputError(path, found[:LONGEST_MESSAGE], expected) from error
-    texts = rows.select_dtypes(["object", "string"])
-    if texts.isna().to_numpy().any():
-        raise InputError(path, "a row with fewer fields than there are columns", expected)
     return rows
 
 
@@ -103,11 +106,10 @@ def _text(path: Path, expected: str) -> str:
         if path.stat().st_size > LARGEST_BYTES:
             raise InputError(path, f"{path.stat().st_size} bytes", f"at most {LARGEST_BYTES}")
         return path.read_text("utf-8-sig")
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        found = "no such file" if isinstance(error, FileNotFoundError) else f"no readable file ({type(error).__name__})"
-        raise InputError(path, found, expected) from error
+        raise InputError(path, f"no readable file ({type(error).__name__})", expected) from error
 
 
 class _Loader(yaml.SafeLoader):

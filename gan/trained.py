@@ -49,8 +49,10 @@ class Trained:
                 )
                 model = AveragedModel(self.method.model)
             model.load_state_dict(weights, assign=True)
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (ArithmeticError, AttributeError, KeyError, TypeError, RuntimeError, ValueError) as error:
             raise InputError(path, OTHER, "one that this version trained") from error
+        if not all(value.isfinite().all() for value in model.state_dict().values()):
+            raise InputError(path, "weights that are not finite", "a trained model")
         self._model = model.module.to(self.device).eval()
         self._parts = Parts()
 

@@ -37,7 +37,9 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
             told, same = (json.loads(file.metadata()[key]) for key in ("told", "same"))
+            if not (isinstance(told, dict) and isinstance(same, dict)):
+                raise TypeError
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return weights | {name: weights[other] for name, other in same.items()}, told
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(path, f"something unreadable ({type(error).__name__})", "weights of a bundle") from error

@@ -80,7 +80,7 @@ def read_header(path: Path) -> pydicom.Dataset:
     except InputError:
         raise
     except Exception as error:  # whatever pydicom makes of broken bytes
-        raise InputError(path, f"an unreadable file ({type(error).__name__})", "a DICOM file") from error
+        raise InputError(path, f"an unreadable or truncated file ({type(error).__name__})", "a DICOM file") from error
 
 
 def window_hu(path: Path) -> tuple[float, float] | None:

@@ -19,7 +19,6 @@ from types import FrameType
 from typing import Any
 
 import torch
-import yaml
 
 from enrich.config import resolve as resolve_config
 from enrich.forecast import cohort, miniature
@@ -30,6 +29,7 @@ from enrich.forecast.schedule import Schedule, simulate
 from enrich.forecast.trainings import paces, trainings
 from gan.errors import InputError, run
 from gan.files import publish
+from gan.reading import read_yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 COLUMNS = ("jobs", "hours", "gpu_hours", "memory_gb", "disk_gb")
@@ -46,13 +46,10 @@ def forecast(config_file: Path, cores: int) -> dict[str, Any]:
     Raises:
         InputError: a config or data that the study would refuse, or a calibration that failed.
     """
-    try:
-        given = yaml.safe_load(config_file.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(config_file, "no readable file", "the config of a study") from error
-    if not isinstance(given, dict):
-        raise InputError(config_file, "no keys", "the config of a study")
-    config, gpus = resolve_config(given, config_file), torch.cuda.device_count()
+    config, gpus = (
+        resolve_config(read_yaml(config_file, "the config of a study"), config_file),
+        torch.cuda.device_count(),
+    )
     jobs = resolve(config_file, PROJECT, cores)
     if gpus and (most := max(job.gpus for job in jobs)) > gpus:
         raise InputError("GPUs", gpus, f"at least {most}, for one job of the study")

@@ -1,7 +1,6 @@
 """A checkpoint of nnU-Net's trainer, of which nothing is executed when it is read, though nnU-Net asks torch for it."""
 
 import os
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gan.checkpoint import BROKEN
 from gan.errors import InputError
 
 SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are unpickled by
@@ -41,7 +41,7 @@ def read_checkpoint(path: Path) -> Any:
     try:
         with nothing_executed():
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except BROKEN as error:
         raise InputError(path, f"something unreadable ({type(error).__name__})", expected) from error
     if not isinstance(content, dict) or not content.keys() >= KEYS:
         raise InputError(path, "a file of another kind", expected)

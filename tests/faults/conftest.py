@@ -6,7 +6,10 @@ import pytest
 import yaml
 
 from tests.faults.chain import RESUME, start
+from tests.gan.conftest import make_slices
 from tests.test_workflow import CONFIG, copy_project
+
+__all__ = ["make_slices"]
 
 
 def copied(project: Path) -> Path:

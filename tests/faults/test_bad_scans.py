@@ -147,7 +147,8 @@ def of_million(kind):
         made = nibabel.Nifti2Image(voxels(), np.eye(4)).to_bytes()
         return replaced(made, 16, struct.pack("<8q", 3, 10**6, 10**6, 1, 1, 1, 1, 1))
     if kind == "mha":
-        return b"ObjectType = Image\nNDims = 2\nDimSize = 1000000 1000000\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+        size = b"NDims = 2\nDimSize = 1000000 1000000\n"
+        return b"ObjectType = Image\n" + size + b"ElementType = MET_SHORT\nElementDataFile = LOCAL\n"
     if kind == "nrrd":
         return b"NRRD0004\ntype: short\ndimension: 2\nsizes: 1000000 1000000\nencoding: raw\nendian: little\n\n"
     header = b"IHDR" + struct.pack(">IIBBBBB", 10**6, 10**6, 8, 0, 0, 0, 0)

@@ -14,7 +14,7 @@ from tests.faults.mutations import cut_short, damages, drawn
 from tests.faults.trials import INPUT, Trial, require_good
 
 NAMES = (
-    *("", " ", "a b", "ä", "../x", "../../x", "a/b", "/etc/passwd", "a\nb", "a\0b", ".", "..", "-", "a" * 300, "a,b"),
+    *("", " ", "a b", "ä", "../x", "../../x", "a/b", "/no/such", "a\nb", "a\0b", ".", "..", "-", "a" * 300, "a,b"),
     *('"', "'", "%s", "{0}", "$HOME", "~", "CON", "a\\b", "\u202e", "\ud7ff", "0", "1e5", "NaN", "nan", "None", "null"),
 )
 ODD = (
@@ -82,7 +82,7 @@ BUNDLE = {
     "together": False,
     "missing": None,
     "test_fit": "all",
-    "translators": {"all": []},
+    "translators": {},
     "image_size": 256,
     "intensity": {"preset": "default", "ct_window_hu": [-160, 240], "mr_percentiles": [0.5, 99.5]},
     "correction": {"n4": False, "ct_field_of_view_mm": None},

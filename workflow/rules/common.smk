@@ -36,6 +36,7 @@ from enrich.rows import (
 from enrich.rows import index_of as index_below
 from enrich.running import begin
 from gan.errors import InputError
+from gan.reading import read_yaml
 from gan.scope import Scope
 from gan.sources import sources, training_sources
 
@@ -44,6 +45,8 @@ sources, training_sources = map(cache, (sources, training_sources))
 
 CONFIG_FILE, *OVERLAYS = map(Path, workflow.configfiles)
 try:
+    for file in (CONFIG_FILE, *OVERLAYS):
+        read_yaml(file, "the config of a study")  # refuses a key twice, of which Snakemake took the last
     config = resolve(config, CONFIG_FILE)
     refuse_overwriting(config, Path("results", config["run"]))
     ROWS = rows(config)

@@ -99,7 +99,10 @@ def test_pictures_are_volumes_of_one_slice(folder):
             "found channel 2",
         ),
         (lambda folder: (folder / "dataset.json").unlink(), r"dataset\.json: found no readable file"),
-        (lambda folder: (folder / "dataset.json").write_text("{}"), "found the keys , expected nnU-Net's"),
+        (
+            lambda folder: (folder / "dataset.json").write_text("{}"),
+            "'channel_names' is a required property, expected nnU-Net's",
+        ),
         (lambda folder: tell(folder, channel_names={"0": "T1-w", "1": "T1w"}), "expected names that differ"),
         (lambda folder: tell(folder, labels={"a b": 1, "a_b": 2}), "expected names that differ"),
     ],

@@ -67,7 +67,7 @@ def test_what_is_no_list_of_scans_is_refused(listed, values, message):
 
 
 def test_a_table_that_is_not_there_and_one_without_structures(tmp_path, listed):
-    with pytest.raises(InputError, match=r"none\.csv: found no readable file"):
+    with pytest.raises(InputError, match=r"none\.csv: found no such file"):
         list(table.scans(tmp_path / "none.csv", STRUCTURES))
     with pytest.raises(InputError, match="reader table: found no option, expected structures"):
         list(read_scans("table", listed))
