@@ -1,6 +1,5 @@
 """What a backbone is, and how the weights of a published network are read from a file that the user has."""
 
-import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from enrich.translations import Picture
 from gan.batch_size import Parts
+from gan.checkpoint import BROKEN
 from gan.errors import InputError
 
 Features = NDArray[np.float32]
@@ -55,11 +55,13 @@ def load_weights(
         raise InputError(path, "no such file", f"weights of {kind}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except BROKEN as error:
         raise InputError(path, "another kind of file", f"weights of {kind} as torch saves them") from error
     if isinstance(content, dict):
         content = content.get("state_dict", content)
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(v, Tensor) and isinstance(k, str) for k, v in content.items()
+    ):
         raise InputError(path, f"a {type(content).__name__}", f"a dictionary of the weights of {kind}")
     names = {name: name_of(name.removeprefix("module.")) for name in content}
     found = {new: content[old] for old, new in names.items() if not new.startswith(tuple(leave_out))}
