@@ -140,7 +140,7 @@ def test_names_an_array_of_another_shape(make_slices):
     folder = make_slices()
     np.save(folder / "body.npy", np.zeros((3, 64, 64), np.uint8))
     seal_cache(folder)
-    with pytest.raises(InputError, match=r"body.npy: found shape \(3, 64, 64\), expected \(15, 64, 64\)"):
+    with pytest.raises(InputError, match=r"body.npy: found uint8 of \(3, 64, 64\), expected uint8 of \(15, 64, 64\)"):
         Slices(folder)
 
 

@@ -26,6 +26,7 @@ from enrich import (
     volume,
 )
 from enrich.nnunet import dataset, preprocess
+from enrich.nnunet.checkpoint import KEYS
 from gan import train as gan_train
 from gan.files import seal, sha256
 from tests.enrich.nnunet.study import call
@@ -150,7 +151,8 @@ def stand_for_nnunet(folder: Path, tunes: bool) -> None:
     settings = {"seed": 0, "preprocessed_sha256": sha256(folder / PREPROCESSED), "pretrained_sha256": start}
     path = folder / "seed0" / CHECKPOINT
     path.parent.mkdir(parents=True)
-    torch.save({"init_args": {"settings": settings, "dataset_json": json.loads((folder / RAW).read_text())}}, path)
+    arguments = {"settings": settings, "dataset_json": json.loads((folder / RAW).read_text())}
+    torch.save(dict.fromkeys(KEYS) | {"init_args": arguments}, path)
     seal(path)
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from enrich.nnunet.checkpoint import KEYS
 from enrich.tables import cost
 from enrich.tables.layout import markdown
 from gan import checkpoint
@@ -129,7 +130,7 @@ def test_so_are_those_of_nnunets_trainings(study, results):
         path = folder / f"nnunet/ct/single/seed{seed}/results/Dataset001_enriched/model/fold_0/checkpoint_final.pth"
         path.parent.mkdir(parents=True)
         told = {"plans": plans, "configuration": "2d", "settings": {"batch_size": used}}
-        torch.save({"init_args": told}, path)
+        torch.save(dict.fromkeys(KEYS) | {"init_args": told}, path)
     notes = cost.layout(own, pd.DataFrame(), cost.of_rows(own, folder))[0].notes
     expected = "12 in place of 49 in 1 of 2 trainings, since those did not fit into memory."
     assert notes[1] == f"Single: batches of {expected}"
