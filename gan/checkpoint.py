@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from gan.errors import InputError
 from gan.files import publish
 from gan.reading import is_file
 
+EXPECTED = "a checkpoint of gan.train"
 KEYS = {"config", "log", "gpu_memory_gb", "round", "method", "averaged", "optimizers", "random", "watched"}
 
 
@@ -54,6 +56,13 @@ def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         averaged, told = weights.load(path)
         return told, averaged
     checkpoint = load(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch maps the tensors without a look at their sums
+    except (*BROKEN, zipfile.BadZipFile) as error:
+        raise InputError(path, f"something unreadable ({type(error).__name__})", EXPECTED) from error
+    if damaged is not None:
+        raise InputError(path, f"damaged bytes in {damaged}", EXPECTED)
     return checkpoint["config"], checkpoint["averaged"]
 
 
@@ -63,13 +72,12 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, broken or of another kind.
     """
-    expected = "a checkpoint of gan.train"
     if not is_file(path):
-        raise InputError(path, "no file", expected)
+        raise InputError(path, "no file", EXPECTED)
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except BROKEN as error:
-        raise InputError(path, f"something unreadable ({type(error).__name__})", expected) from error
+        raise InputError(path, f"something unreadable ({type(error).__name__})", EXPECTED) from error
     if not isinstance(checkpoint, dict) or checkpoint.keys() != KEYS:
-        raise InputError(path, "a file of another kind", expected)
+        raise InputError(path, "a file of another kind", EXPECTED)
     return checkpoint
