@@ -4,9 +4,11 @@ A trial ends well where its input is `accepted`, and what was read is right, or 
 it in one line. Otherwise it is `wrong`, `crashed` or `hung`, or it has `spilled` files beside its output.
 """
 
+import math
 import os
 import resource
 import shutil
+import signal
 import time
 import traceback
 from collections import Counter
@@ -18,7 +20,8 @@ from pathlib import Path
 
 from gan.errors import InputError
 
-SECONDS = 60  # after which a reader counts as hung
+SECONDS = 60  # of computing, after which a reader counts as hung
+PATIENCE_S = 600  # until a process that computes nothing does, however busy the machine is
 MEMORY = 2 << 30  # bytes that a reader may take beyond what its process holds before
 GOOD = ("accepted", "refused")
 INPUT, OUTPUT = "in", "out"
@@ -57,13 +60,14 @@ def outcomes(trials: Sequence[Trial], folder: Path) -> list[Outcome]:
         worker.start()
         theirs.close()
         try:
-            while len(found) < len(trials) and ours.poll(SECONDS):
+            while len(found) < len(trials) and ours.poll(PATIENCE_S):
                 found.append(ours.recv())
             if len(found) < len(trials):
-                found.append(Outcome(trials[len(found)].name, "hung", f"nothing in {SECONDS} s", 0))
+                found.append(Outcome(trials[len(found)].name, "hung", f"nothing in {PATIENCE_S} s", 0))
         except EOFError:
             worker.join()
-            found.append(Outcome(trials[len(found)].name, "crashed", f"exit code {worker.exitcode}", 0))
+            kind = "hung" if worker.exitcode == -signal.SIGXCPU else "crashed"
+            found.append(Outcome(trials[len(found)].name, kind, f"exit code {worker.exitcode}", 0))
         finally:
             worker.kill()
             worker.join()
@@ -99,6 +103,8 @@ def _tried(trial: Trial, folder: Path) -> Outcome:
         (folder / part).mkdir(parents=True)
     os.chdir(folder / INPUT)
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    limit = math.ceil(time.process_time()) + SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
     before = _kilobytes("VmRSS")
     try:
         trial.attempt(folder)
