@@ -15,7 +15,6 @@ from enrich.forecast.jobs import resolve
 from tests.cluster.api_server import api_server
 from tests.cluster.study import PROFILES, project
 
-kubernetes = pytest.importorskip("kubernetes", reason="the extra kubernetes is not installed")
 pytestmark = pytest.mark.cluster
 
 VOXELS = (60, 256, 256)
@@ -43,6 +42,7 @@ def run(tmp_path_factory):
 
     The first training of a GAN fails.
     """
+    pytest.importorskip("snakemake_executor_plugin_kubernetes", reason="the extra kubernetes is not installed")
     folder = tmp_path_factory.mktemp("kubernetes") / "project"
     config = project(folder)
     planned = [job for job in resolve(config, folder, cores=1) if job.benchmark]
@@ -85,7 +85,7 @@ def test_every_job_is_sent_once_and_one_that_fails_again_with_more_memory(run):
 
 
 def test_every_job_is_one_that_kubernetes_knows(run):
-    client = kubernetes.client.ApiClient()
+    client = pytest.importorskip("kubernetes").client.ApiClient()
     for job in run[1]:
         typed = client.deserialize(SimpleNamespace(data=json.dumps(job)), "V1Job")
         assert client.sanitize_for_serialization(typed) == job

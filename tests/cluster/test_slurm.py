@@ -49,7 +49,8 @@ def kill_first(environment, folder, running):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """What came of the study: the folder, Slurm's jobs, the one that was killed, Snakemake's words and seconds."""
+    """What came of the study: its folder, Slurm's jobs by number, and the one that was killed."""
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra slurm is not installed")
     folder = tmp_path_factory.mktemp("slurm") / "project"
     config = project(folder)
     command = [sys.executable, "-m", "snakemake", "--profile", str(PROFILES / "slurm"), TABLE]
