@@ -46,7 +46,9 @@ sources, training_sources = map(cache, (sources, training_sources))
 CONFIG_FILE, *OVERLAYS = map(Path, workflow.configfiles)
 try:
     for file in (CONFIG_FILE, *OVERLAYS):
-        read_yaml(file, "the config of a study")  # refuses a key twice, of which Snakemake took the last
+        read_yaml(
+            file, "the config of a study"
+        )  # refuses a key twice, of which Snakemake took the last
     config = resolve(config, CONFIG_FILE)
     refuse_overwriting(config, Path("results", config["run"]))
     ROWS = rows(config)
