@@ -66,7 +66,7 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, is another one than was published, or is of another kind.
     """
-    if path.is_file():
+    if is_file(path):
         checked(path)
     return read(path)
 
@@ -79,7 +79,7 @@ def load_unfinished(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, broken or of another kind.
     """
-    if path.is_file() and not is_whole(path):
+    if is_file(path) and not is_whole(path):
         raise InputError(path, "a file that is broken", EXPECTED)
     return read(path)
 

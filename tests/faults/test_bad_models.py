@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from enrich.nnunet.weights import read_checkpoint
+from enrich.nnunet.checkpoint import KEYS, read_checkpoint
 from gan import checkpoint, weights
 from gan.batch import Draw, Slices
+from gan.files import publish_json, seal, sha256
 from gan.trained import Trained
 from tests.faults.mutations import cut_short, damages
 from tests.faults.trials import INPUT, Trial, require_good
@@ -46,6 +47,7 @@ def of(content, read, name="model.pt"):
     def attempt(folder):
         path = folder / INPUT / name
         path.write_bytes(content)
+        seal(path)  # as if a training had published it so
         read(path)
 
     return attempt
@@ -74,7 +76,10 @@ def test_checkpoints(trained, tmp_path, record_property):
     directory = content[start:]
     (tmp_path / "sound.pt").write_bytes(content)
 
+    seal(tmp_path / "sound.pt")
+
     def as_ever(path):
+        checkpoint.load_unfinished(path)
         assert torch.equal(translate(path), translated(tmp_path / "sound.pt"))
 
     trials = [Trial("sound", of(content, as_ever))]
@@ -131,7 +136,8 @@ def test_checkpoints(trained, tmp_path, record_property):
 
 
 def test_checkpoints_of_nnunet(tmp_path, record_property):
-    content = stored({"network_weights": {"a": torch.ones(4)}, "init_args": {"configuration": "3d_fullres"}})
+    told = {"network_weights": {"a": torch.ones(4)}, "init_args": {"configuration": "3d_fullres"}}
+    content = stored(dict.fromkeys(KEYS) | told)
     trials = [
         Trial(name, of(changed, read_checkpoint)) for name, changed in [*cut_short(content), *damages(content, 40)]
     ]
@@ -180,7 +186,13 @@ def read_slices(folder):
 def with_slices(cache, name, content):
     def attempt(folder):
         shutil.copytree(cache, folder / INPUT / "slices")
-        (folder / INPUT / "slices" / name).write_bytes(content)
+        path, facts = folder / INPUT / "slices" / name, folder / INPUT / "slices" / "slices.json"
+        path.write_bytes(content)
+        if path == facts:
+            seal(facts)
+        else:
+            told = json.loads(facts.read_text())
+            publish_json(facts, told | {"sha256": told["sha256"] | {name: sha256(path)}})
         read_slices(folder / INPUT / "slices")
 
     return attempt

@@ -10,6 +10,7 @@ from enrich import bundle, gather, index, splits, structures
 from enrich.columns import SEGMENTATION
 from enrich.datasets import msd, nnunet_raw, table
 from enrich.volume import Volume, write
+from gan.files import seal
 from tests.faults.mutations import cut_short, damages, drawn
 from tests.faults.trials import INPUT, Trial, require_good
 
@@ -177,6 +178,7 @@ def of(kind, content):
                 path.parent.mkdir()
                 path.touch()
         (place / name).write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
+        seal(place / name)  # as if an earlier step had published it so
         READERS[kind](place / name)
 
     return attempt

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-import gan.train
 from enrich.datasets import phantom_brats, phantom_chaos
+from gan.batch import FILES
 from gan.errors import InputError
 from tests.faults.mutations import drawn, flipped
 from tests.faults.trials import INPUT, OUTPUT, Trial, require_good
@@ -90,7 +90,7 @@ def test_what_comes_after(tmp_path, record_property):
 
     def training(folder, content):
         (folder / INPUT / "slices").mkdir()
-        for name in gan.train.FILES:
+        for name in FILES:
             (folder / INPUT / "slices" / name).write_bytes(content)
         programme(
             "gan.train", "--slices", folder / INPUT / "slices", "--method", "stargan", "--output", folder / OUTPUT
