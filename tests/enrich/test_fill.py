@@ -11,7 +11,7 @@ from enrich.fill import Known, made_of
 from enrich.intensity import Intensity
 from enrich.volume import Volume
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import seal, sha256
 from tests.enrich.conftest import make_scan
 from tests.enrich.prepared import write_scans
 
@@ -129,6 +129,7 @@ def test_a_misfit_is_an_error(tmp_path):
 def test_real_ct_is_stored_as_synthetic_ct_is(scans, tmp_path):
     write_scans(scans[:1], tmp_path / "scans.csv")
     (tmp_path / "synthetic.csv").write_text("case,source,target,image,sha256\n")
+    seal(tmp_path / "synthetic.csv")
     known = Known(tmp_path / "scans.csv", tmp_path / "synthetic.csv")
     (row,) = fill.fill(known, ["ct"], [], Intensity(ct_window_hu=(-100, 60)), tmp_path, tmp_path)
     hu, stored = (volume.read(path).array for path in (tmp_path / "scans/ct01_ct.nii.gz", tmp_path / row[3]))

@@ -119,5 +119,5 @@ def test_scans_of_a_modality_have_the_same_structures():
 
 
 def test_a_file_that_says_no_structures_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"structures\.json: found no readable file"):
+    with pytest.raises(InputError, match=r"structures\.json: found no such file"):
         structures.read(tmp_path / "scans.csv")

@@ -178,7 +178,7 @@ def test_other_tables_are_refused(tmp_path):
     path = write_scores(tmp_path / "words.csv", example())
     path.write_text(path.read_text().replace(",0,", ",zero,", 1))
     seal(path)
-    with pytest.raises(InputError, match=r"words\.csv: found an unreadable table .*zero"):
+    with pytest.raises(InputError, match=r"words\.csv: found an unreadable file .*zero"):
         gather.read_scores(path)
 
 

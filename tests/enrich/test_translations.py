@@ -8,7 +8,7 @@ from enrich.cases import as_real
 from enrich.translate import read_planes
 from enrich.translations import read_aligned, read_picture, read_translations
 from gan.errors import InputError
-from gan.files import sha256
+from gan.files import publish_json, sha256
 from tests.enrich.translated import INTENSITY, write_study
 
 
@@ -96,7 +96,7 @@ def test_what_is_not_a_translation_of_a_test_patient_is_refused(study, tmp_path)
     with pytest.raises(InputError, match="ct02 ct t1 twice"):
         read(study)
     index.write(rows, study.synthetic)
-    study.splits.write_text('{"train": ["ct01"], "watch": [], "test": [], "unlabelled": []}')
+    publish_json(study.splits, {"train": ["ct01"], "watch": [], "test": [], "unlabelled": []})
     with pytest.raises(InputError, match="no labelled scan to test"):
         read(study)
 

@@ -15,7 +15,7 @@ from enrich import index, volume
 from enrich.nnunet.dataset import Case, channel_names, draw_folds
 from enrich.volume import Volume
 from gan.errors import InputError
-from gan.files import publish_json, sha256
+from gan.files import publish_json, seal, sha256
 
 from .study import PATIENTS, Study, write_dataset
 
@@ -101,6 +101,7 @@ def copy(study: Study, tmp_path: Path) -> Study:
         shutil.copytree(study.root / name, tmp_path / name)
     for path in (study.scans, study.splits, study.root / "structures.json"):
         shutil.copy(path, tmp_path)
+        seal(tmp_path / path.name)
     return Study(tmp_path)
 
 

@@ -130,9 +130,9 @@ def test_a_synthetic_ct_is_normalized_by_the_real_ones(single: Path, tuned: Path
     assert content(own.with_name("nnUNetPlans.json")) != planned
 
 
-def again(raw_tuned: Path) -> Path:
+def again(raw_tuned: Path, name: str = "planned") -> Path:
     """Return the same raw dataset beside the first, so that its relative paths hold."""
-    copy = raw_tuned.parents[2].with_name("planned") / "raw" / raw_tuned.parent.name
+    copy = raw_tuned.parents[2].with_name(name) / "raw" / raw_tuned.parent.name
     shutil.copytree(raw_tuned.parent, copy, symlinks=True)
     return copy / raw_tuned.name
 
@@ -156,8 +156,8 @@ def channels(single: Path, raw_tuned: Path) -> str:
 def test_plans_that_do_not_fit_are_refused(single: Path, raw_tuned: Path, tmp_path: Path, spoil):
     folder = tmp_path / "single" / single.parent.name
     shutil.copytree(single.parent, folder, ignore=shutil.ignore_patterns("*_2d", "gt_*"))
-    shutil.copytree(raw_tuned.parent, tmp_path / "raw" / raw_tuned.parent.name, symlinks=True)
-    message = spoil(folder / single.name, tmp_path / "raw" / raw_tuned.parent.name / raw_tuned.name)
+    raw = again(raw_tuned, tmp_path.name)
+    message = spoil(folder / single.name, raw)
     with pytest.raises(InputError, match=message):
-        write_preprocessed(tmp_path / "raw" / raw_tuned.parent.name / raw_tuned.name, folder / single.name)
-    assert not (tmp_path / "preprocessed" / raw_tuned.parent.name).exists()
+        write_preprocessed(raw, folder / single.name)
+    assert not (raw.parents[2] / "preprocessed" / raw.parent.name).exists()

@@ -9,6 +9,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from enrich.nnunet import predict
 from enrich.nnunet.train import train
 from gan.errors import InputError
+from gan.files import seal
 
 from .ada import FURTHER, TRAINING, content
 from .study import PATIENTS
@@ -160,6 +161,7 @@ def test_a_tuning_of_other_weights_is_not_continued(
     state["network_weights"] = {name: value * 1.1 for name, value in state["network_weights"].items()}
     other = tmp_path / "other.pth"
     torch.save(state, other)
+    seal(other)
     train(tuned, interrupted, "0", **SHORT, pretrained=other)
     assert len(batches["train"]) == 24
 
@@ -172,11 +174,13 @@ def test_weights_that_do_not_fit_are_refused(tuned: Path, pretrained: Path, tmp_
     state = load(pretrained)
     state["init_args"]["plans"]["foreground_intensity_properties_per_channel"]["0"]["mean"] += 1
     torch.save(state, tmp_path / "plans.pth")
+    seal(tmp_path / "plans.pth")
     with pytest.raises(InputError, match=r"plans\.pth: found a network of other plans"):
         train(tuned, tmp_path / "results", "0", **SHORT, pretrained=tmp_path / "plans.pth")
     state = load(pretrained)
     state["network_weights"].popitem()
     torch.save(state, tmp_path / "smaller.pth")
+    seal(tmp_path / "smaller.pth")
     with pytest.raises(InputError, match=r"smaller\.pth: found weights of another network"):
         train(tuned, tmp_path / "results", "0", **SHORT, pretrained=tmp_path / "smaller.pth")
     assert not list((tmp_path / "results").rglob("*.pth"))

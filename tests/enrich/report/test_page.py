@@ -126,6 +126,7 @@ def test_a_synthetic_scan_without_a_split_is_refused(tmp_path):
     moved = replaced(arguments, splits=tmp_path / "elsewhere" / "splits.json")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "splits.json").write_bytes((tmp_path / "results/small/splits.json").read_bytes())
+    seal(tmp_path / "elsewhere" / "splits.json")
     with pytest.raises(InputError, match="a folder of no split"):
         write_report(moved)
 
