@@ -138,10 +138,10 @@ def test_a_run_that_is_ended_three_times_and_resumed_ends_as_an_undisturbed_one(
     assert resume(tmp_path, Fault(signal.SIGKILL, "before:results/tiny/slices"))
     assert resume(tmp_path, Fault(signal.SIGTERM, f"after:{training}/checkpoint.pt"))
     assert (tmp_path / training / "checkpoint.pt").is_file()
-    assert resume(tmp_path, Fault(signal.SIGKILL, 15.0))
-    resume(tmp_path)
-    log = (tmp_path / "results/tiny/logs/train_gan/stargan_all_seed0.log").read_text()
+    assert resume(tmp_path, Fault(signal.SIGKILL, "before:results/tiny/scores/segmentation.csv"))
+    log = (tmp_path / "results/tiny/logs/gan/stargan_all_seed0.log").read_text()
     assert "going on after round" in log
+    resume(tmp_path)
     assert_same_results(project / "results/tiny", tmp_path / "results/tiny")
 
 
