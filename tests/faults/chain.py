@@ -80,7 +80,7 @@ def timeless(path: Path) -> bool:
 
 def assert_same_results(one: Path, other: Path) -> None:
     """Compare two results folders of one study: tables and scores byte by byte, checkpoints tensor by tensor."""
-    for pattern in ("tables/*", "scores/*.csv", "nnunet/**/predictions/*", "scans.csv", "splits.json"):
+    for pattern in ("tables/*", "scores/*.csv", "nnunet/**/predictions/*.nii.gz", "scans.csv", "splits.json"):
         names, others = (
             {path.relative_to(folder) for path in folder.glob(pattern) if path.is_file() and timeless(path)}
             for folder in (one, other)
