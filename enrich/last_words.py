@@ -8,9 +8,9 @@ KILLED = "killed without a word, perhaps since main memory ran out"
 
 
 def last_words(run_logs: Iterable[str]) -> list[str]:
-    """Return the last line of the log of each job that Snakemake's own logs call failed, led by the log's path.
+    """Return the error of each job that Snakemake's logs call failed, or its log's last line, led by the log's path.
 
-    A job that was killed may have come to no last line: that it was is said in its place.
+    A job that was killed may have come to no error: that it was is said in its place.
     """
     text = "\n".join(Path(log).read_text() for log in run_logs)
     logs = re.findall(r"^    log: (.+) \(check log file", text, re.MULTILINE)
@@ -18,7 +18,7 @@ def last_words(run_logs: Iterable[str]) -> list[str]:
     said = []
     for log in dict.fromkeys(logs):
         lines = Path(log).read_text(errors="replace").splitlines() if Path(log).is_file() else []
-        if log in killed and not (lines and lines[-1].startswith("error: ")):
-            lines.append(KILLED)
-        said += [f"{log}: {line}" for line in lines[-1:]]
+        errors = [line for line in lines if line.startswith("error: ")]  # libraries may speak after it
+        last = (errors or ([KILLED] if log in killed else lines))[-1:]
+        said += [f"{log}: {line}" for line in last]
     return said

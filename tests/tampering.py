@@ -127,7 +127,12 @@ def main() -> None:
             os.dup2(writing, sys.stderr.fileno())
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.argv = [name, *arguments]
-            run(loaded[name].main)
+            try:
+                run(loaded[name].main)
+            except SystemExit as end:
+                sys.stderr.write(f"{end.code}\n")
+                sys.stderr.flush()
+                os._exit(1)
             os._exit(0)
         os.close(writing)
         with os.fdopen(reading) as stream:

@@ -22,7 +22,7 @@ rule silent:
 rule failed:
     output: "failed"
     log: "failed.log"
-    shell: "python -c 'import sys; sys.exit(\\"error: a reason\\")' > {log:q} 2>&1"
+    shell: "(echo error: a reason; echo a library; exit 1) > {log:q} 2>&1"
 
 rule ended:  # by another of its processes, which said why
     output: "ended"

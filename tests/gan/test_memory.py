@@ -19,9 +19,9 @@ from gan.trained import Trained
 from tests.gan import tiny
 
 ROOT = Path(__file__).parents[2]
-LARGE = 256  # slices, which SHORT_MB do not hold, and a quarter of which they do
+LARGE = 1024  # slices, which twice SHORT_MB do not hold, and an eighth of which they do
 SHORT_MB = 400
-SETTINGS = {"rounds": 6, "log_every": 1, "samples_every": 9, "checkpoint_every": 2, "batch_size": LARGE}
+SETTINGS = {"rounds": 3, "log_every": 1, "samples_every": 9, "checkpoint_every": 2, "batch_size": LARGE}
 FOUND = "error: stargan: batch_size: found {}, which did not fit into main memory, expected a smaller one"
 IN_USE = """
 import resource, sys
@@ -73,14 +73,14 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 def test_a_batch_that_does_not_fit_is_one_line(make_slices, tmp_path):
-    process = start(make_slices(per_modality=90), tmp_path / "out", SHORT_MB)
+    process = start(make_slices(per_modality=360), tmp_path / "out", SHORT_MB)
     assert finish(process) == [f"{FOUND.format(LARGE)}, or auto_find_batch_size: true"]
     assert process.returncode == 1
 
 
 @pytest.mark.parametrize("process", [0, 1], ids=["first", "second"])
 def test_one_of_two_processes_ends_both_and_says_why(make_slices, tmp_path, process):
-    slices, size = make_slices(per_modality=180), 2 * LARGE
+    slices, size = make_slices(per_modality=720), 2 * LARGE
     both = start(slices, tmp_path / "out", SHORT_MB, process, devices=2, batch_size=size)
     said = finish(both)  # whose end waits for both
     assert said.count(FOUND.format(size)) == 1
@@ -88,8 +88,8 @@ def test_one_of_two_processes_ends_both_and_says_why(make_slices, tmp_path, proc
 
 
 def test_the_training_is_that_of_a_smaller_batch_where_the_settings_allow_it(make_slices, tmp_path):
-    slices, found = make_slices(per_modality=90), tmp_path / "found"
-    process = start(slices, found, SHORT_MB, auto_find_batch_size=True)
+    slices, found = make_slices(per_modality=360), tmp_path / "found"
+    process = start(slices, found, 2 * SHORT_MB, auto_find_batch_size=True)
     while process.poll() is None and not (found / "checkpoint.pt").exists():
         time.sleep(0.01)
     process.kill()
@@ -112,12 +112,12 @@ def test_the_training_is_that_of_a_smaller_batch_where_the_settings_allow_it(mak
 def test_slices_are_translated_in_smaller_parts_and_that_is_said_once(make_slices, tmp_path):
     slices = make_slices(per_modality=30)
     assert finish(start(slices, tmp_path, 4000, batch_size=3, rounds=1)) == []
-    images = np.load(slices / "images.npy")[:90, None].astype(np.float32).repeat(4, axis=0)
+    images = np.load(slices / "images.npy")[:90, None].astype(np.float32).repeat(16, axis=0)
     np.save(tmp_path / "images.npy", images)
-    process = begin("-c", IN_USE, tmp_path / "model.pt", tmp_path / "images.npy", 40)
+    process = begin("-c", IN_USE, tmp_path / "model.pt", tmp_path / "images.npy", 250)
     said = finish(process)
     assert process.returncode == 0, said
-    assert said[0] == "360 images at once did not fit into memory: 180 from here on"
+    assert said[0] == "1440 images at once did not fit into memory: 720 from here on"
     assert len(said) == len(set(said)) < 9
     trained = Trained(tmp_path / "model.pt")
     expected = trained.on_slices(lambda part: trained.translate(part, "ct", "t1"), images, 90, 1.0)
