@@ -36,8 +36,14 @@ UNKNOWN = Scans(number=100, voxels=100 * 512 * 512)  # before scans.csv is there
 
 
 def scans_of(path: Path) -> Scans:
-    """Return the size of the scans that `scans.csv` lists; `UNKNOWN` where it is not written yet."""
-    return _scans_of(path, path.stat().st_mtime_ns) if path.exists() else UNKNOWN
+    """Return the size of the scans that `scans.csv` lists; `UNKNOWN` where it is not written yet, or was cut.
+
+    Whoever reads its scans refuses the latter by its hash.
+    """
+    try:
+        return _scans_of(path, path.stat().st_mtime_ns)
+    except (OSError, KeyError, TypeError, ValueError):
+        return UNKNOWN
 
 
 @cache

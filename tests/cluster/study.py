@@ -10,7 +10,7 @@ PROFILES = Path("workflow/profiles")
 STUDY = CONFIG | {
     "data": {"reader": "chaos", "phantom": {"ct_patients": 3, "mr_patients": 3, "slices": 8, "size": 32, "seed": 1}},
     "structures": ["liver"],
-    "methods": {"stargan": {"width": 4, "batch_size": 2, "rounds": 100, "checkpoint_every": 10}},
+    "methods": {"stargan": {"width": 4, "batch_size": 2, "rounds": 1000, "checkpoint_every": 10}},
     "controls": ["single"],
 }
 TABLE = "results/tiny/tables/segmentation.csv"

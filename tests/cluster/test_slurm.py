@@ -117,7 +117,9 @@ def test_the_daemons_end_with_the_cluster():
         config = Path(environment["SLURM_CONF"])
         assert daemons(config.parent) == {"munged", "slurmctld", "slurmd"}
         job = slurm.ask(environment, "sbatch", "--parsable", "--output=/dev/null", "--wrap=sleep 600")
+        deadline = time.monotonic() + 60
         while state(environment, job) != "RUNNING":
+            assert time.monotonic() < deadline, job
             time.sleep(0.1)
     assert daemons(config.parent) == set()
     assert not config.parent.exists()

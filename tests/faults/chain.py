@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -64,13 +66,18 @@ def resume(project: Path, fault: Fault | None = None) -> bool:
 
 def wait_for_all(group: int) -> None:
     """Wait until no process of a group is left; those that saved at SIGTERM take their time."""
-    for _ in range(PATIENCE_S * 10):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        signal.sigtimedwait([], 0.1)
-    raise AssertionError("processes that do not end")
+    deadline = time.monotonic() + PATIENCE_S
+    while any(alive(process, group) for process in psutil.process_iter()):
+        assert time.monotonic() < deadline, "processes that do not end"
+        time.sleep(0.1)
+
+
+def alive(process: psutil.Process, group: int) -> bool:
+    """Return whether a process of a group is more than an entry that nobody has read."""
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
 
 
 def timeless(path: Path) -> bool:

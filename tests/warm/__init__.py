@@ -29,13 +29,14 @@ def environment(project: Path) -> dict[str, str]:
 @cache
 def _start() -> Path:
     """Start the server, and return its socket."""
-    path = Path(tempfile.mkdtemp(), "socket")
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name, "socket")
     command = [*OFFLINE, sys.executable, HERE / "server.py", path]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
-    _servers.append(server)
+    _kept.extend((folder, server))
     return path
 
 
-_servers: list[subprocess.Popen[str]] = []  # whose standard input stays open as long as this process lives
+_kept: list[object] = []  # the server's standard input stays open as long as this process lives
