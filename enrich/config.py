@@ -302,8 +302,10 @@ def record(config: Config, results: Path) -> None:
         for name, entry in (before.get(FORMER, {}) | before.get("methods", {})).items()
         if name not in config["methods"] and _is_made(f"methods.{name}", results)
     }
-    with publish(path, sealed=True) as temporary:
-        temporary.write_text(yaml.safe_dump(config | ({FORMER: former} if former else {}), sort_keys=False))
+    text = yaml.safe_dump(config | ({FORMER: former} if former else {}), sort_keys=False)
+    if not path.is_file() or path.read_text() != text:
+        with publish(path, sealed=True) as temporary:
+            temporary.write_text(text)
 
 
 def digest(config: Config) -> str:

@@ -6,6 +6,7 @@ records that hash, and a folder with this record is done.
 """
 
 import argparse
+import errno
 import http.client
 import json
 import logging
@@ -34,6 +35,8 @@ LARGEST_COUNT = 1_000_000  # files in an archive
 LARGEST_RATIO = 100  # of unpacked to packed bytes; scans reach about 4
 
 logger = logging.getLogger(__name__)
+UNREADABLE = (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, struct.error)
+"""What zipfile raises: for no archive, a name that is none, a password, a packing that it lacks."""
 
 
 def fetch(url: str, partial: Path, wait_s: float = WAIT_S) -> None:
@@ -106,9 +109,9 @@ def unpack(archive: Path, folder: Path) -> None:
             content.extractall(folder)
     except InputError:
         raise
-    except (  # of what zipfile raises: no archive, no room, a name that is none, a password, a packing that it lacks
-        *(zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, struct.error),
-    ) as error:
+    except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
         raise InputError(archive, f"an unreadable archive ({error})", "a ZIP archive") from error
 
 

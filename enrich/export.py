@@ -23,7 +23,7 @@ from enrich.rows import NNUNET, Row, data_set, index_of, rows
 from enrich.scan import Structures as Values
 from gan import checkpoint
 from gan.errors import InputError, run
-from gan.files import digests, publish_folder, publish_json
+from gan.files import checked, digests, publish_folder, publish_json
 from gan.scope import Scope
 from gan.weights import SUFFIX
 
@@ -63,6 +63,7 @@ def export(results: Path, method: str, seed: int, outer: int | None, folder: Pat
             found = [model / f"fold_{fold}" / "checkpoint_final.pth" for fold in config["nnunet"]["folds"]]
             weights.export(found, target)
     who, scans_csv = splits.read(split / "splits.json"), results / "scans.csv"
+    checked(scans_csv.with_name(structures.FILE))
     added = index_of(config, row.channels(seed)) is not None
     told: dict[str, Any] = {
         "format": bundle.FORMAT,

@@ -62,7 +62,8 @@ def require_voxels(path: Path) -> None:
             stream.seek(int(header["vox_offset"]))
             while missing and (chunk := stream.read(min(CHUNK, missing))):
                 missing -= len(chunk)
-                if kind and not np.isfinite(np.frombuffer(chunk, header["dim"].dtype.byteorder + kind)).all():
+                number = np.dtype(header["dim"].dtype.byteorder + kind) if kind else None
+                if number and not np.isfinite(np.frombuffer(chunk, number, len(chunk) // number.itemsize)).all():
                     raise InputError(path, "NaN or infinite voxels", "finite ones")
             rest = 0 if missing else len(stream.read(LARGEST_REST + 1))
     except (EOFError, OSError, zlib.error) as error:

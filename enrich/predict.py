@@ -83,7 +83,7 @@ class Predictor:
             rows = write_control(kind, scans_csv, modalities, made, made)
         else:
             rows = write_synthetic(scans_csv, self._fits, self.bundle.intensity, made)
-        rows.to_csv(made / "index.csv", index=False)
+        index.write(rows, made / "index.csv")
         if told["missing"] is None and not told["together"]:
             return made / "index.csv"
         filled = folder / "filled"
@@ -91,7 +91,7 @@ class Predictor:
         known = fill.Known(scans_csv, made / "index.csv")
         order = None if told["missing"] is None else told["missing"]["source"]
         lines = fill.fill(known, modalities, order, self.bundle.intensity, filled, filled)
-        pd.DataFrame(lines, columns=fill.COLUMNS).to_csv(filled / "index.csv", index=False)
+        index.write(pd.DataFrame(lines, columns=fill.COLUMNS), filled / "index.csv")
         return filled / "index.csv"
 
 

@@ -1,5 +1,6 @@
 """The file that a training leaves behind, of which nothing is executed when it is read."""
 
+import errno
 import pickle
 import struct
 import zipfile
@@ -17,21 +18,8 @@ EXPECTED = "a checkpoint of gan.train"
 TOLD = ("method", "settings", "batch_size", "modalities", "image_size", "depth")
 KEYS = {"config", "log", "gpu_memory_gb", "round", "method", "averaged", "optimizers", "random", "watched"}
 
-
-BROKEN = (
-    *(
-        ArithmeticError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        MemoryError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ),
-    *(AssertionError, pickle.UnpicklingError, struct.error),
-)
+BROKEN: tuple[type[Exception], ...] = (ArithmeticError, AssertionError, AttributeError, EOFError, LookupError)
+BROKEN += (MemoryError, OSError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError, struct.error)
 """What torch makes of a file that is broken."""
 
 
@@ -85,11 +73,19 @@ def load_unfinished(path: Path) -> dict[str, Any]:
 
 
 def is_whole(path: Path) -> bool:
-    """Return whether every part of a file that `torch.save` wrote has the checksum (CRC-32) beside it."""
+    """Return whether every part of a file that `torch.save` wrote has the checksum (CRC-32) beside it.
+
+    Raises:
+        OSError: the disk does not give it, which says nothing of the file.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError):
+    except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError):
+        return False
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place that the file does not have
+            raise
         return False
 
 

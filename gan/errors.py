@@ -29,11 +29,12 @@ def run(main: Callable[[], None]) -> None:
         stopwatch.report()
     except InputError as error:
         sys.exit(f"error: {error}")
-    except OSError as error:
-        said = InputError(error.filename or "a file", error.strerror or error, "one that can be read or written")
-        sys.exit(f"error: {said}")
     except Exception as error:
-        if not out_of_memory(error):
+        if out_of_memory(error):
+            found = f"too little ({error})" if str(error) else "too little"
+            said = InputError("memory", found, "more, or fewer jobs and threads at once")
+        elif isinstance(error, OSError):
+            said = InputError(error.filename or "a file", error.strerror or error, "one that can be read or written")
+        else:
             raise
-        found = f"too little ({error})" if str(error) else "too little"
-        sys.exit(f"error: {InputError('memory', found, 'more, or fewer jobs and threads at once')}")
+        sys.exit(f"error: {said}")

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from gan.processes import count
+
 EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: the same command goes on
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,10 @@ def heeded(act: Callable[[], None], *, first: bool = True) -> Iterator[None]:
 
 
 def end() -> NoReturn:
-    """End with `EXIT_CODE`."""
+    """End with `EXIT_CODE`, and further processes with this one, which may be waiting for it in a reduction."""
     logger.warning("told to end (SIGTERM): saved, and the same command goes on from here")
+    if count() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(EXIT_CODE)
     sys.exit(EXIT_CODE)

@@ -10,7 +10,6 @@ import argparse
 import logging
 import os
 import shutil
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -123,9 +122,9 @@ def _train(
     trainer.fabric.barrier()
     halved = settings.auto_find_batch_size or settings.devices > 1  # there is no more to be done by that
     expected = "a smaller one" if halved else "a smaller one, or auto_find_batch_size: true"
-    told = threading.Event()
+    told: list[bool] = []  # no Event, whose lock a second signal would wait for
     with (
-        preemption.heeded(told.set, first=trainer.fabric.is_global_zero),
+        preemption.heeded(lambda: told.append(True), first=trainer.fabric.is_global_zero),
         fitting(f"{name}: batch_size", size, str(size), trainer.device, expected),
     ):
         play(trainer, data, config | {"batch_size": size}, output, log, told)
@@ -145,6 +144,8 @@ def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         saved = checkpoint.load_unfinished(path)
     except InputError as error:
+        if isinstance(error.__cause__, OSError | MemoryError):  # of the machine, not of the file
+            raise
         logger.info("%s: starting afresh", error)
         return None
     changed = [key for key in config if saved["config"].get(key) != config[key]]
@@ -153,7 +154,7 @@ def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
     return None if changed else saved
 
 
-def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, log: str, told: threading.Event) -> None:
+def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, log: str, told: list[bool]) -> None:
     """Play the rounds that are left and write what `train` says, `checkpoint.pt` last; `log` is the log so far.
 
     `config` is what `resolved` returns, with the `batch_size` that is played. Of several processes the first alone
@@ -195,7 +196,7 @@ def play(trainer: Trainer, data: Slices, config: dict[str, Any], output: Path, l
             stream.flush()
             if shown and writes:
                 save_grid(pictures / f"round_{trainer.round:06d}.png", watched, data.modalities, trainer)
-            ending = told.is_set() and not last
+            ending = bool(told) and not last
             if writes and (last or ending or trainer.round % settings.checkpoint_every == 0):
                 record = {"config": config, "log": "".join(lines), "gpu_memory_gb": peak_gpu_memory_gb()}
                 state = record | trainer.state()

@@ -75,7 +75,7 @@ def truncated(content: bytes) -> bytes:
 
 def state(folder: Path) -> State:
     """Return size and time of every file."""
-    found = {path: path.stat() for path in folder.rglob("*") if path.is_file()}
+    found = {path: path.stat() for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
     return {path: (facts.st_size, facts.st_mtime_ns) for path, facts in found.items()}
 
 

@@ -19,6 +19,7 @@ from enrich.nnunet.checkpoint import read_checkpoint
 from gan import weights
 from gan.errors import InputError
 from gan.files import checked, publish
+from gan.memory import out_of_memory
 
 ARCHITECTURES = ("dynamic_network_architectures.architectures.",)
 LAYERS = ("torch.nn.", "dynamic_network_architectures.")
@@ -40,9 +41,10 @@ def export(checkpoints: Sequence[Path], folder: Path) -> None:
     """Write the folds of one model, `…/fold_<fold>/checkpoint_final.pth`, to `folder`; nothing of its patients."""
     folder.mkdir(parents=True)
     model = checkpoints[0].parent.parent
-    restore_beside(checkpoints[0])
     for path in checkpoints:
         checked(path)
+    restore_beside(checkpoints[0])
+    for path in checkpoints:
         content = read_checkpoint(path)
         weights.save(folder / f"{path.parent.name}{weights.SUFFIX}", content["network_weights"], {})
     told = {
@@ -99,6 +101,8 @@ def _complete(folder: Path, maker: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
+        if out_of_memory(error):
+            raise
         raise InputError(folder, f"an incomplete model ({type(error).__name__})", f"one of {maker}") from error
 
 
