@@ -16,6 +16,7 @@ import torch
 from enrich.nnunet.checkpoint import read_checkpoint as load
 from enrich.nnunet.train import train
 from gan.errors import InputError
+from gan.files import seal
 from tests.tampering import flipped, truncated
 
 SHORT = {"epochs": 3, "iterations": 8, "validation_iterations": 1, "checkpoint_every": 1, "augmentation_workers": 0}
@@ -132,9 +133,11 @@ def test_nothing_in_a_checkpoint_is_executed(preprocessed: Path, killed: Path, t
     shutil.copytree(killed, results)
     (latest,) = results.rglob("checkpoint_latest.pth")
     content = load(latest)
-    torch.save(content | {"_best_ema": Payload(executed)}, latest)
+    torch.save(content | {"_best_ema": Payload(executed)}, tmp_path / "other.pth")
+    (tmp_path / "other.pth").replace(latest)  # which is mapped: not to be written to
     with pytest.raises(InputError, match=r"checkpoint_latest\.pth: found something unreadable \(UnpicklingError\)"):
         train(preprocessed, results, "all", **SHORT)
+    seal(latest)
     with pytest.raises(InputError, match=r"checkpoint_latest\.pth: found something unreadable"):
         train(preprocessed, tmp_path / "tuned", "all", **SHORT, pretrained=latest)
     training = object.__new__(Repeatable)
