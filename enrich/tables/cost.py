@@ -72,6 +72,7 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
             names = [f"train_segmenter/{name}_{modality}_*" for modality in study.modalities]
         modalities = len(next(iter(trainings.values())))
         found = cost(METHODS[method], modalities, study.config["image_size"], settings_of(name, entry))
+        trained = list(models(results, name))
         rows.append(
             {
                 "kind": "method",
@@ -80,8 +81,8 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
                 "parameters": sum(found.networks.values()),
                 "multiply_adds": found.multiply_adds,
             }
-            | _named("training", measure(_files(results, names)) | {"gpu_memory_gb": gpu_memory(results, name)})
-            | {"smaller_batches": smaller_batches(_batches_of_method(results, name))}
+            | _named("training", measure(_files(results, names)) | {"gpu_memory_gb": gpu_memory(trained)})
+            | {"smaller_batches": smaller_batches(_batches_of_method(trained))}
             | _named(
                 "synthesis",
                 measure(
@@ -98,9 +99,9 @@ def of_methods(study: Study, results: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def gpu_memory(results: Path, name: str) -> float:
-    """Return the most memory in GB that a training of an entry held of its GPU, as its model says; NaN without one."""
-    found = [model["gpu_memory_gb"] for model in _models(results, name)]
+def gpu_memory(trained: Iterable[dict[str, Any]]) -> float:
+    """Return the most memory in GB that a training held of its GPU, as its model says; NaN without one."""
+    found = [model["gpu_memory_gb"] for model in trained]
     return max((value for value in found if value is not None), default=math.nan)
 
 
@@ -113,8 +114,8 @@ def smaller_batches(batches: Sequence[tuple[int, int]]) -> str:
     )
 
 
-def _batches_of_method(results: Path, name: str) -> list[tuple[int, int]]:
-    configs = [model["config"] for model in _models(results, name)]
+def _batches_of_method(trained: Iterable[dict[str, Any]]) -> list[tuple[int, int]]:
+    configs = [model["config"] for model in trained]
     return [(config["batch_size"], config["settings"]["batch_size"]) for config in configs]
 
 
@@ -136,7 +137,7 @@ def _batches_of_row(row: Row, study: Study, results: Path) -> list[tuple[int, in
     return found
 
 
-def _models(results: Path, name: str) -> Iterator[dict[str, Any]]:
+def models(results: Path, name: str) -> Iterator[dict[str, Any]]:
     """Yield the checkpoints that the trainings of an entry left."""
     for folder in ("gan", "outer*/gan", "segmenters", "outer*/segmenters"):
         for path in results.glob(f"{folder}/{name}/**/model.pt"):

@@ -104,7 +104,7 @@ def test_gpu_memory_is_the_most_that_a_model_recorded(small, results):
     for place, used in (("gan/tc_mgan/flair", 1.5), ("outer1/gan/tc_mgan/t1ce/seed0/fold1", 3.5), ("gan/x/all", 9)):
         save(folder, place, used)
     save(folder, "gan/tc_mgan/t2")
-    assert math.isnan(cost.gpu_memory(folder, "segan"))
+    assert math.isnan(cost.gpu_memory(cost.models(folder, "segan")))
     assert of(cost.of_methods(small, folder), "tc_mgan")["training_gpu_memory_gb"] == 3.5
 
 
