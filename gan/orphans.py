@@ -5,6 +5,12 @@ import os
 import signal
 
 SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+FIRST = "NNENRICH_FIRST_PROCESS"  # tells the further processes of one program the number of its first
+
+
+def is_further() -> bool:
+    """Return whether this process is one that the first of its program started to share the work."""
+    return int(os.environ.get(FIRST, os.getpid())) != os.getpid()
 
 
 def end_with_parent(parent: int) -> None:

@@ -17,12 +17,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from gan.orphans import end_with_parent
+from gan.orphans import FIRST, end_with_parent, is_further
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-FIRST = "NNENRICH_FIRST_PROCESS"  # tells the others its number
 
 
 @cache
@@ -39,10 +37,11 @@ def launch(devices: int, precision: str = "32-true") -> "Fabric":
     fabric = Fabric(devices=devices, strategy=strategy, precision=precision, plugins=[environment])
     if devices > 1:
         threads = torch.get_num_threads()
-        if environment.local_rank() > 0:
+        if is_further():
             end_with_parent(int(os.environ[FIRST]))
             logging.disable(logging.INFO)
-        os.environ[FIRST] = str(os.getpid())
+        else:
+            os.environ[FIRST] = str(os.getpid())
         fabric.launch()
         torch.set_num_threads(max(1, threads // devices))
     return fabric
@@ -59,8 +58,8 @@ def end_all(error: Exception) -> NoReturn:
     sys.stderr.flush()
     for child in multiprocessing.active_children():
         child.kill()
-    if os.getpid() != (first := int(os.environ[FIRST])):
-        os.kill(first, signal.SIGKILL)
+    if is_further():
+        os.kill(int(os.environ[FIRST]), signal.SIGKILL)
     os._exit(1)
 
 

@@ -13,6 +13,7 @@ from gan import stopwatch
 from gan.errors import InputError, run
 from gan.files import checked, require, sha256
 from gan.lease import lease
+from gan.orphans import is_further
 
 AUGMENTATION_WORKERS = 12  # nnU-Net's own, which takes at most one a core
 CHECKPOINT_EVERY = 50  # nnU-Net's own
@@ -112,9 +113,6 @@ def train(
     size = found.pop("batch_size", batch)
     if not (resume := found == settings):
         size = batch
-    if fabric.is_global_zero:
-        for name, recorded in summary["sha256"].items():
-            require(folder / name, recorded, preprocessed)
     fold_name = fold if fold == "all" else int(fold)
     remedies = ["a smaller nnunet.gpu_memory_gb, which plans anew"]
     remedies += [] if auto_find_batch_size else ["nnunet.auto_find_batch_size: true"]
@@ -155,6 +153,17 @@ def train(
         size, resume = half, False
 
 
+def require_whole(preprocessed: Path) -> None:
+    """Require every file of a preprocessed dataset to be the one that was published.
+
+    Raises:
+        InputError: one is missing, or is another file.
+    """
+    checked(preprocessed)
+    for name, digest in json.loads(preprocessed.read_text())["sha256"].items():
+        require(preprocessed.parent / name, digest, preprocessed)
+
+
 def _clear(output: Path, resume: bool) -> None:
     """Remove what another training left, or, of the one that goes on, what it left half written."""
     if output.exists() and not resume:
@@ -186,6 +195,8 @@ def main() -> None:
         "--auto-find-batch-size", action="store_true", help="halve a batch that does not fit into memory"
     )
     arguments = parser.parse_args()
+    if not is_further():  # before there is a GPU that would wait for it
+        require_whole(arguments.preprocessed)
     lease(arguments.devices)
     train(**vars(arguments))
 

@@ -1,5 +1,6 @@
 """A small enriched data set: CT with a bright liver, and T1w images made of it."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,6 +92,15 @@ def write_dataset(study: Study, folder: Path, modality: str, target: str | None,
     arguments += ["--modalities", modality, target or modality, "--folds", folds, "--output", output]
     call(dataset.main, *arguments, *([] if target is None else ["--synthetic", study.synthetic]))
     return output
+
+
+def write_published(preprocessed: Path, name: str, content: object) -> Path:
+    """Write a JSON file of a preprocessed dataset as if it had been published so; return `preprocessed.json`."""
+    path = preprocessed.with_name(name)
+    path.write_text(json.dumps(content))
+    told = json.loads(preprocessed.read_text())
+    publish_json(preprocessed, told | {"sha256": told["sha256"] | {name: sha256(path)}})
+    return preprocessed
 
 
 def call(main: Callable[[], None], *arguments: object) -> None:

@@ -14,8 +14,8 @@ import torch
 
 from enrich.nnunet.train import train
 from gan.errors import InputError
-from gan.files import publish_json
 
+from .study import write_published
 from .test_train import SHORT, assert_same_training, epochs_logged, load
 
 ROOT = Path(__file__).parents[3]
@@ -127,6 +127,6 @@ def test_half_of_a_batch_can_only_be_synthetic_where_a_device_has_two_cases(prep
     shutil.copytree(preprocessed.parent, tmp_path / preprocessed.parent.name)
     copy = tmp_path / preprocessed.parent.name / preprocessed.name
     told = json.loads(copy.with_name("dataset.json").read_text())
-    publish_json(copy.with_name("dataset.json"), told | {"synthetic_cases": ["ct01"]})
+    write_published(copy, "dataset.json", told | {"synthetic_cases": ["ct01"]})
     with pytest.raises(InputError, match=r"found 2, expected at most 1 for the batch of [23] of the plans, half of it"):
         train(copy, tmp_path, "all", devices=2)

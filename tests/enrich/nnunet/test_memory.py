@@ -11,6 +11,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from enrich.nnunet.train import train
 from gan.errors import InputError
 
+from .study import write_published
 from .test_train import SHORT, assert_same_training, epochs_logged, load
 
 MOST = 3  # cases of a batch that fit
@@ -23,11 +24,9 @@ def planned(preprocessed: Path, tmp_path: Path):
     def write(batch: int) -> Path:
         folder = tmp_path / f"of{batch}" / preprocessed.parent.name
         shutil.copytree(preprocessed.parent, folder)
-        path = folder / "nnUNetPlans.json"
-        plans = json.loads(path.read_text())
+        plans = json.loads((folder / "nnUNetPlans.json").read_text())
         plans["configurations"]["2d"]["batch_size"] = batch
-        path.write_text(json.dumps(plans))
-        return folder / preprocessed.name
+        return write_published(folder / preprocessed.name, "nnUNetPlans.json", plans)
 
     return write
 
