@@ -12,10 +12,10 @@ from enrich.scan import Structures as Values
 from enrich.structures import Structures
 from gan.errors import InputError
 from gan.files import checked, sha256
-from gan.reading import BELOW, is_file, read_json, require
+from gan.reading import BELOW, is_file, read_json, require_valid
 
 FILE = "bundle.json"
-FORMAT = 2
+FORMAT = 3
 EXPECTED = "bundle.json as enrich.export writes it"
 PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
 PATHS = {"type": "array", "items": {"type": "string", "pattern": BELOW}}
@@ -127,11 +127,11 @@ def read(folder: Path) -> Bundle:
         InputError: no bundle, one of another format, or a file that is missing or was changed.
     """
     path = folder / FILE
-    checked(path)
     told = read_json(path, {"type": "object", "required": ["format"]}, EXPECTED)
     if told["format"] != FORMAT:
         raise InputError(path, f"a bundle of format {told['format']}", f"format {FORMAT}")
-    require(told, RULES, path, EXPECTED)
+    checked(path)
+    require_valid(told, RULES, path, EXPECTED)
     found = Bundle(folder, told)
     known = found.structures.of.keys() & found.label_values.keys()
     if lost := [name for name in found.modalities if name not in known]:

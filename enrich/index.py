@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from gan.errors import InputError
-from gan.files import checked, publish, publish_json, require, sha256
+from gan.files import checked, publish, publish_json, require_recorded, sha256
 from gan.reading import NAME, is_file, read_table
 
 MADE_BY = "made_by.json"
@@ -68,4 +68,4 @@ def file_of(index: Path, relative: str, digest: str) -> Path:
     Raises:
         InputError: the file is missing or is not the one that was indexed.
     """
-    return require(index.parent / relative, digest, index)
+    return require_recorded(index.parent / relative, digest, index)

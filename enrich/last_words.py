@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from gan.files import is_full
+
 KILLED = "killed without a word, perhaps since main memory ran out"
+FULL = "found a full disk, expected room for what the job says"
 
 
 def last_words(run_logs: Iterable[str]) -> list[str]:
     """Return the error of each job that Snakemake's logs call failed, or its log's last line, led by the log's path.
 
-    A job that was killed may have come to no error: that it was is said in its place.
+    A job that was killed may have come to no error, and one on a full disk cannot log it: that is said then.
     """
     text = "\n".join(Path(log).read_text() for log in run_logs)
     logs = re.findall(r"^    log: (.+) \(check log file", text, re.MULTILINE)
@@ -20,5 +23,7 @@ def last_words(run_logs: Iterable[str]) -> list[str]:
         lines = Path(log).read_text(errors="replace").splitlines() if Path(log).is_file() else []
         errors = [line for line in lines if line.startswith("error: ")]  # libraries may speak after it
         last = (errors or ([KILLED] if log in killed else lines))[-1:]
+        if not last and is_full(Path(log).parent):
+            last = [FULL]
         said += [f"{log}: {line}" for line in last]
     return said

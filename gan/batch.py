@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan.errors import InputError
-from gan.files import checked, require
+from gan.files import checked, require_recorded
 from gan.reading import read_json, read_table
 
 RULES = {
@@ -92,7 +92,7 @@ class Batch:
         return self.map(lambda tensor: tensor[rows])
 
 
-def digests(folder: Path) -> dict[str, str]:
+def cache_digests(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file of a slice cache.
 
     Raises:
@@ -102,7 +102,7 @@ def digests(folder: Path) -> dict[str, str]:
     found = {facts.name: checked(facts)}
     told = read_json(facts, RULES, "that of a slice cache")["sha256"]
     for name in FILES[1:]:
-        require(folder / name, told[name], facts)
+        require_recorded(folder / name, told[name], facts)
         found[name] = told[name]
     return found
 
@@ -152,7 +152,7 @@ class Slices:
             InputError: a file is missing or is not the one that was published, the files disagree, a modality is
                 unknown or has no training slice, or there is no such fold.
         """
-        self.sha256 = digests(folder)
+        self.sha256 = cache_digests(folder)
         about = read_json(folder / "slices.json", RULES, "that of a slice cache")
         self.folder = folder
         self.modalities: list[str] = list(modalities or about["modalities"])

@@ -2,7 +2,7 @@
 
 What a later step reads is sealed: its SHA-256 lies beside it in `<name>.sha256`, as `sha256sum` writes it, and whoever
 reads it calls `checked` first. The rest of a folder is named, with hashes, in a sealed file in it, and is checked by
-`require`.
+`require_recorded`.
 """
 
 import hashlib
@@ -95,7 +95,7 @@ def require_sealed(path: Path, digest: str) -> str:
     return digest
 
 
-def require(path: Path, digest: str, record: Path) -> Path:
+def require_recorded(path: Path, digest: str, record: Path) -> Path:
     """Return the path of a file that a record names with its SHA-256.
 
     Raises:
@@ -123,8 +123,13 @@ def _sync(path: Path) -> None:
 
 def _tell_a_full_disk(path: Path, error: Exception) -> None:
     """Raise an `InputError` if the disk of `path` is full: libraries say only that they could not write."""
-    if shutil.disk_usage(path.parent).free < FULL_BYTES:
+    if is_full(path.parent):
         raise InputError(path, "a full disk", "room to write it") from error
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether the disk of a folder has hardly any room left."""
+    return shutil.disk_usage(folder).free < FULL_BYTES
 
 
 def remove_leftovers(folder: Path) -> None:

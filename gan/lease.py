@@ -39,21 +39,15 @@ def lease(count: int = 1) -> None:
     """
     names = os.environ.get(VISIBLE)
     if names is not None and names == os.environ.get(LEASED):
-        require(names.split(","), count)
+        _require_enough(names.split(","), count)
     elif names != "" and (devices := visible(names, uuids())):
-        require(devices, count)
+        _require_enough(devices, count)
         try:
             FOLDER.mkdir(mode=0o700, exist_ok=True)
             held = hold(devices, count, FOLDER)
         except OSError as error:
             raise InputError(FOLDER, error.strerror, "a folder for the locks of GPUs") from error
         os.environ[VISIBLE] = os.environ[LEASED] = ",".join(held)
-
-
-def require(devices: Sequence[str], count: int) -> None:
-    """Raise an `InputError` if there are fewer than `count`."""
-    if len(devices) < count:
-        raise InputError("GPUs", f"{len(devices)} ({', '.join(devices)})", f"at least {count}")
 
 
 def uuids() -> list[str]:
@@ -109,6 +103,12 @@ def hold(devices: Sequence[str], count: int, folder: Path) -> list[str]:
                 time.sleep(POLL_S)
     _held.extend(taken.values())
     return list(taken)
+
+
+def _require_enough(devices: Sequence[str], count: int) -> None:
+    """Raise an `InputError` if there are fewer than `count`."""
+    if len(devices) < count:
+        raise InputError("GPUs", f"{len(devices)} ({', '.join(devices)})", f"at least {count}")
 
 
 def _take(devices: Sequence[str], count: int, folder: Path) -> dict[str, FileLock]:

@@ -40,11 +40,11 @@ def read_json(path: Path, rules: Mapping[str, Any], expected: str) -> Any:
         told = json.loads(_text(path, expected))
     except (ValueError, RecursionError) as error:
         raise InputError(path, f"no readable file ({type(error).__name__})", expected) from error
-    require(told, rules, path, expected)
+    require_valid(told, rules, path, expected)
     return told
 
 
-def require(told: object, rules: Mapping[str, Any], path: Path, expected: str) -> None:
+def require_valid(told: object, rules: Mapping[str, Any], path: Path, expected: str) -> None:
     """Raise an `InputError` where a value is not what a schema allows."""
     if error := best_match(Draft202012Validator(rules).iter_errors(told)):
         key = ".".join(map(str, error.absolute_path)) or "the whole"

@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from gan import checkpoint, preemption, stopwatch
-from gan.batch import Draw, Slices, digests
+from gan.batch import Draw, Slices, cache_digests
 from gan.batch_size import TooLargeError, fitting, free, smaller
 from gan.errors import InputError, run
 from gan.feed import batches
@@ -128,7 +128,7 @@ def _train(
         fitting(f"{name}: batch_size", size, str(size), trainer.device, expected),
     ):
         play(trainer, data, config | {"batch_size": size}, output, log, told)
-    now = resolved(data, name, settings, seed, pretrained) | {"slices": digests(data.folder)}
+    now = resolved(data, name, settings, seed, pretrained) | {"slices": cache_digests(data.folder)}
     if changed := [key for key in config if now[key] != config[key]]:
         raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
     if trainer.fabric.is_global_zero:

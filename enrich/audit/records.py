@@ -1,14 +1,12 @@
 """What the records of a run must hold: checked as they are read, so that nobody else meets a missing key."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from enrich.nnunet.plans import PLANS
-from gan.errors import InputError
+from gan import reading
 
+EXPECTED = "a record of this version"
 Schema = dict[str, Any]
 
 ANY: Schema = {}
@@ -83,12 +81,7 @@ def read_json(path: Path, schema: Schema) -> Any:
     Raises:
         InputError: no such file, or another one.
     """
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(path, "no readable file", "JSON") from error
-    require(content, schema, path)
-    return content
+    return reading.read_json(path, schema, EXPECTED)
 
 
 def require(content: object, schema: Schema, path: Path) -> None:
@@ -97,11 +90,4 @@ def require(content: object, schema: Schema, path: Path) -> None:
     Raises:
         InputError: it is not; names the key.
     """
-    for error in Draft202012Validator(schema).iter_errors(content):
-        where = [str(step) for step in error.absolute_path]
-        if error.validator == "required":
-            missing = [key for key in error.validator_value if key not in error.instance]
-            found = f"no key {', '.join('.'.join([*where, key]) for key in missing)}"
-            raise InputError(path, found, "the keys of this version")
-        found = f"{'.'.join(where) or 'a content'} of another kind: {error.message:.100}"
-        raise InputError(path, found, f"{error.validator} {error.validator_value}")
+    reading.require_valid(content, schema, path, EXPECTED)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-import yaml
 
 from enrich import index, missing
 from enrich.audit import records
@@ -23,6 +22,7 @@ from enrich.splits import Splits
 from gan import checkpoint
 from gan.errors import InputError
 from gan.files import checked
+from gan.reading import read_yaml
 
 T = TypeVar("T")
 Known = dict[str, tuple[str, str]]
@@ -229,10 +229,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     if path.is_file():
         checked(path)
-    try:
-        config: dict[str, Any] = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(path, "no readable file", "YAML") from error
+    config = read_yaml(path, "the config that made the results")
     records.require(config, records.CONFIG, path)
     for name, entry in config["methods"].items():
         if method_of(name, entry) not in schema()["$defs"]:

@@ -14,7 +14,7 @@ from enrich.audit.study import Model, Split, Study, examine, listed
 from enrich.crossfit import ALL
 from enrich.rows import labels_used
 from gan.batch import FILES
-from gan.errors import InputError
+from gan.reading import read_table
 
 
 def caches_without_tests(study: Study) -> Check:
@@ -59,10 +59,7 @@ def read_slices(path: Path) -> pd.DataFrame:
         InputError: no such file, or another one.
     """
     columns = ["case", "patient", "modality", "set"]
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, usecols=columns)
-    except (OSError, ValueError) as error:
-        raise InputError(path, "no readable file", "the index of a slice cache") from error
+    return read_table(path, "the index of a slice cache", dtype=str, usecols=columns)
 
 
 def no_test_patient_translates(study: Study) -> Check:

@@ -16,7 +16,7 @@ from enrich.nnunet.dataset import FILE_ENDING
 from enrich.volume import Volume
 from gan import stopwatch
 from gan.errors import InputError, run
-from gan.files import checked, publish_folder, require, sha256
+from gan.files import checked, publish_folder, require_recorded, sha256
 from gan.lease import lease
 
 
@@ -38,7 +38,7 @@ def images_to_predict(dataset: Path) -> dict[str, list[Path]]:
     if not images:
         raise InputError(dataset, "no test cases", "at least one")
     for path in (path for paths in images.values() for path in paths):
-        require(path, content["sha256"][path.relative_to(dataset.parent).as_posix()], dataset)
+        require_recorded(path, content["sha256"][path.relative_to(dataset.parent).as_posix()], dataset)
     return images
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from enrich.nnunet import environment
 from gan.errors import InputError, run
-from gan.files import checked, digests, publish_folder, publish_json, require
+from gan.files import checked, digests, publish_folder, publish_json, require_recorded
 
 FOREGROUND_SAMPLES = 100_000_000  # nnU-Net's own; statistics of 100,000 differ by about 1 %
 
@@ -102,7 +102,9 @@ def _take_plans(plans_of: Path, dataset: Path, folder: Path) -> str:
     checked(plans_of)
     summary = json.loads(plans_of.read_text())
     names = (f"{summary['plans']}.json", "dataset.json", "dataset_fingerprint.json")
-    plans, planned, fingerprint = (require(plans_of.with_name(n), summary["sha256"][n], plans_of) for n in names)
+    plans, planned, fingerprint = (
+        require_recorded(plans_of.with_name(n), summary["sha256"][n], plans_of) for n in names
+    )
     ours, theirs = (json.loads(path.read_text()) for path in (dataset, planned))
     for key in ("channel_names", "labels"):
         if ours[key] != theirs[key]:
@@ -133,7 +135,7 @@ def _require_files(dataset: Path) -> None:
     told = json.loads(dataset.read_text())
     for case in told["dataset"].values():
         for name in (*case["images"], case["label"]):
-            require(dataset.parent / name, told["sha256"][name], dataset)
+            require_recorded(dataset.parent / name, told["sha256"][name], dataset)
 
 
 def main() -> None:

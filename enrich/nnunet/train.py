@@ -11,7 +11,7 @@ from enrich.nnunet import environment
 from enrich.nnunet.dataset import FOLDS
 from gan import stopwatch
 from gan.errors import InputError, run
-from gan.files import checked, require, sha256
+from gan.files import checked, require_recorded, sha256
 from gan.lease import lease
 from gan.orphans import is_further
 
@@ -70,7 +70,7 @@ def train(
     digest = checked(preprocessed)
     summary = json.loads(preprocessed.read_text())
     for name in (f"{summary['plans']}.json", "dataset.json"):
-        require(folder / name, summary["sha256"][name], preprocessed)
+        require_recorded(folder / name, summary["sha256"][name], preprocessed)
     with environment.importing():
         environment.configure(augmentation_workers, preprocessed=folder.parent, results=results)
         import torch
@@ -161,7 +161,7 @@ def require_whole(preprocessed: Path) -> None:
     """
     checked(preprocessed)
     for name, digest in json.loads(preprocessed.read_text())["sha256"].items():
-        require(preprocessed.parent / name, digest, preprocessed)
+        require_recorded(preprocessed.parent / name, digest, preprocessed)
 
 
 def _clear(output: Path, resume: bool) -> None:

@@ -16,6 +16,7 @@ from enrich.report.svg import DASHES, FAINT, SERIES, STYLE, inline
 from enrich.rows import data_set
 from gan.errors import InputError
 from gan.files import checked
+from gan.reading import read_table
 
 PANEL_INCHES = (2.7, 1.8)
 POINTS = 150
@@ -87,10 +88,7 @@ def _read_log(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=["step", "quantity", "value"])
     checked(path)
-    try:
-        table = pd.read_csv(path)
-    except ValueError as error:
-        raise InputError(path, "an unreadable log", ", ".join(COLUMNS)) from error
+    table = read_table(path, f"a log with the columns {', '.join(COLUMNS)}")
     if list(table.columns) != COLUMNS:
         raise InputError(path, f"columns {', '.join(table.columns)}", ", ".join(COLUMNS))
     quantity = table["player"] + ": " + table["term"].str.replace("_", " ")

@@ -13,6 +13,7 @@ from enrich.tables.layout import Block, Cell, Column, Table, write
 from enrich.tables.study import Study, parser
 from gan.errors import InputError, run
 from gan.files import checked
+from gan.reading import read_table
 
 STATES = {
     "labelled": "scan with a label",
@@ -55,10 +56,7 @@ def read(path: Path) -> pd.DataFrame:
     """
     checked(path)
     expected = f"a table with the columns {', '.join(COLUMNS)}"
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(path, "an unreadable table", expected) from error
+    table = read_table(path, expected, dtype=str)
     if list(table.columns) != COLUMNS or not set(table["state"]) <= STATES.keys():
         raise InputError(path, "another table", expected)
     return table

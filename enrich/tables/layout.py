@@ -10,6 +10,7 @@ import pandas as pd
 
 from gan.errors import InputError
 from gan.files import checked, publish
+from gan.reading import read_table
 
 ABSENT = "–"
 
@@ -122,12 +123,7 @@ def read_numbers(path: Path, columns: Sequence[str], text: Sequence[str], absent
     if not path.is_file():
         raise InputError(path, "no such file", expected)
     checked(path)
-    try:
-        table = pd.read_csv(
-            path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=dict.fromkeys(absent, "")
-        )
-    except ValueError as error:
-        raise InputError(path, "an unreadable table", expected) from error
+    table = read_table(path, expected, dtype=dict.fromkeys(text, str), na_values=dict.fromkeys(absent, ""))
     if list(table.columns) != list(columns):
         raise InputError(path, f"columns {', '.join(table.columns)}", expected)
     return table

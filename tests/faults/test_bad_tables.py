@@ -71,7 +71,7 @@ def content_of(kind):
 
 
 BUNDLE = {
-    "format": 2,
+    "format": bundle.FORMAT,
     "run": "study",
     "method": "single",
     "title": "Single",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from enrich.last_words import FULL, last_words
 from gan.errors import InputError
 from gan.files import publish, publish_folder
 from tests.faults.chain import RESUME, assert_same_results, faults, start
@@ -44,6 +45,17 @@ def test_a_full_disk_is_one_line_and_nothing_is_left(tmp_path, disk):
     with pytest.raises(InputError, match="found a full disk"), publish_folder(folder / "made") as made:
         (made / "large.bin").write_bytes(os.urandom(4 * 2**20))
     assert list(folder.iterdir()) == []
+
+
+def test_a_job_whose_log_found_no_room_is_told(tmp_path, disk):
+    folder = tmp_path / "disk"
+    disk(folder, "size=3m")
+    log, run_log = folder / "job.log", tmp_path / "snakemake.log"
+    log.touch()
+    run_log.write_text(f"    log: {log} (check log file(s) for error details)\n")
+    assert last_words([str(run_log)]) == []
+    (folder / "large.bin").write_bytes(bytes(3 * 2**20 - 2**16))
+    assert last_words([str(run_log)]) == [f"{log}: {FULL}"]
 
 
 @faults

@@ -4,7 +4,17 @@ from pathlib import Path
 import pytest
 
 from gan.errors import InputError
-from gan.files import checked, digests, publish, publish_folder, publish_json, rename_sealed, require, seal, sha256
+from gan.files import (
+    checked,
+    digests,
+    publish,
+    publish_folder,
+    publish_json,
+    rename_sealed,
+    require_recorded,
+    seal,
+    sha256,
+)
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
@@ -130,11 +140,11 @@ def test_a_record_names_the_files_of_a_folder(tmp_path):
     found = digests(tmp_path)
     assert found == {name: sha256(tmp_path / name) for name in ("a", "below/b")}
     record = tmp_path / "record.json"
-    assert require(tmp_path / "a", found["a"], record) == tmp_path / "a"
+    assert require_recorded(tmp_path / "a", found["a"], record) == tmp_path / "a"
     with pytest.raises(InputError, match=r"below/b: found sha256 .{12}…, expected .{12}… as .*record\.json says"):
-        require(tmp_path / "below/b", found["a"], record)
+        require_recorded(tmp_path / "below/b", found["a"], record)
     with pytest.raises(InputError, match=r"/c: found no such file, expected the file that .*record\.json names"):
-        require(tmp_path / "c", found["a"], record)
+        require_recorded(tmp_path / "c", found["a"], record)
 
 
 def test_sha256(tmp_path):

@@ -190,7 +190,7 @@ def test_long_curves_are_thinned_to_means_and_missing_logs_are_named(tmp_path):
 def test_an_empty_log_is_named(tmp_path):
     (tmp_path / "log.csv").write_text("")
     seal(tmp_path / "log.csv")
-    with pytest.raises(InputError, match=r"log\.csv: found an unreadable log"):
+    with pytest.raises(InputError, match=r"log\.csv: found an unreadable file"):
         curves.gan_curves({"TarGAN": {"all": tmp_path / "model.pt"}})
 
 
