@@ -5,6 +5,7 @@ PUBLISHED names a file to which the targets of all renames are added. FAULT is `
 """
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -22,10 +23,10 @@ def _end(when: str, target: Path) -> None:
 
 def replace(self: Path, target: Path) -> Path:
     """Rename as ever."""
-    goal = Path(target).absolute()
+    goal = Path(re.sub(r"/\.[0-9a-f]{32}\.", "/", str(Path(target).absolute())))  # in a folder that is being made
     _end("before", goal)
     done = _replace(self, target)
-    if _record and not goal.name.startswith("."):
+    if _record and not Path(target).name.startswith("."):
         with open(_record, "a") as stream:  # noqa: PTH123  (small enough to be added at once)
             stream.write(f"{goal}\n")
     _end("after", goal)
