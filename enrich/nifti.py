@@ -94,8 +94,9 @@ def _read_header(path: Path, stream: BufferedIOBase) -> Any:
         raise InputError(path, found, f"at most {LARGEST_BYTES} bytes")
     if not HEADER.itemsize < header["vox_offset"] <= LARGEST_OFFSET:
         raise InputError(path, f"voxels from byte {header['vox_offset']} on", f"from 352 to {LARGEST_OFFSET}")
-    if not np.isfinite(header["scale"]).all() or 0 < abs(header["scale"][0]) < SMALLEST_SCALE:
-        raise InputError(path, f"slope and intercept {header['scale'].tolist()}", "numbers, 0 for no scaling")
+    numbers, unscaled = np.isfinite(header["scale"]).all(), np.isnan(header["scale"]).all()
+    if not unscaled and (not numbers or 0 < abs(header["scale"][0]) < SMALLEST_SCALE):
+        raise InputError(path, f"slope and intercept {header['scale'].tolist()}", "numbers, 0 or NaN for no scaling")
     _require_place(path, header)
     return header
 

@@ -25,7 +25,7 @@ rule audit:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem="4GB",
+        mem=gigabytes(4),
         runtime="4h",
     params:
         folder=subpath(output[0], parent=True),

@@ -18,6 +18,11 @@ def channels_of(wildcards):
     return 1 if real_alone else len(MODALITIES)
 
 
+def gigabytes(number):
+    """Memory of what holds no scan."""
+    return lambda wildcards, attempt: demand.by_attempt(number, attempt)
+
+
 def mem_of_reading(wildcards, threads, attempt):
     """Memory of what holds a scan in each of its processes."""
     return demand.by_attempt(demand.reading_gb(size(), threads), attempt)

@@ -15,7 +15,7 @@ rule phantom:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="2GB",
+        mem=gigabytes(2),
         runtime="10m",
     params:
         layout=config["data"]["reader"],
@@ -76,7 +76,7 @@ if SIMULATED:
             "../../environment.yml"
         threads: 1
         resources:
-            mem="1GB",
+            mem=gigabytes(1),
             runtime="10m",
         params:
             simulate=json.dumps(SIMULATED),
@@ -102,7 +102,7 @@ rule split:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="1GB",
+        mem=gigabytes(1),
         runtime="10m",
     params:
         design=json.dumps({key: config[key] for key in DESIGN}),

@@ -17,7 +17,7 @@ if config["data"]["reader"] == "chaos" and config["data"]["folder"]:
             "../../environment.yml"
         threads: 1
         resources:
-            mem="1GB",
+            mem=gigabytes(1),
             runtime="1d",
         params:
             url=CHAOS_URL,

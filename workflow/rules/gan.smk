@@ -201,7 +201,7 @@ rule control:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="4GB",
+        mem=mem_of_reading,
         runtime="4h",
     params:
         modalities=MODALITIES,

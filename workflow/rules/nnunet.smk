@@ -19,7 +19,7 @@ rule nnunet_dataset:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="2GB",
+        mem=mem_of_reading,
         runtime="1h",
     params:
         modalities=MODALITIES,

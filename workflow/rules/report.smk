@@ -30,7 +30,7 @@ rule html_report:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="4GB",
+        mem=mem_of_reading,
         runtime="2h",
     params:
         config=CONFIG_JSON,

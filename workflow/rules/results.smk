@@ -43,7 +43,7 @@ rule scores:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="1GB",
+        mem=gigabytes(1),
         runtime="10m",
     shell:
         "python -m enrich.gather {input.scores:q} --output {output:q} > {log:q} 2>&1"
@@ -68,7 +68,7 @@ rule segmentation_figure:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="2GB",
+        mem=gigabytes(2),
         runtime="10m",
     params:
         modalities=MODALITIES,
@@ -100,7 +100,7 @@ rule availability_figure:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="2GB",
+        mem=gigabytes(2),
         runtime="10m",
     params:
         modalities=MODALITIES,
@@ -128,7 +128,7 @@ rule label_budget_figure:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="2GB",
+        mem=gigabytes(2),
         runtime="10m",
     params:
         modalities=MODALITIES,

@@ -23,7 +23,7 @@ rule availability_table:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="1GB",
+        mem=gigabytes(1),
         runtime="10m",
     params:
         dropped=lambda wildcards, input: optional("--dropped", input.dropped or None),
@@ -55,7 +55,7 @@ rule comparisons:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="1GB",
+        mem=gigabytes(1),
         runtime="30m",
     params:
         config=CONFIG_JSON,
@@ -87,7 +87,7 @@ rule segmentation_table:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="1GB",
+        mem=gigabytes(1),
         runtime="10m",
     params:
         config=CONFIG_JSON,
@@ -119,7 +119,7 @@ rule translation_table:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="1GB",
+        mem=gigabytes(1),
         runtime="10m",
     params:
         config=CONFIG_JSON,
@@ -150,7 +150,7 @@ rule ablation_table:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="1GB",
+        mem=gigabytes(1),
         runtime="10m",
     params:
         config=CONFIG_JSON,
@@ -180,7 +180,7 @@ rule crossfit_table:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="1GB",
+        mem=gigabytes(1),
         runtime="10m",
     params:
         config=CONFIG_JSON,
@@ -210,7 +210,7 @@ rule label_budget_table:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="1GB",
+        mem=gigabytes(1),
         runtime="30m",
     params:
         config=CONFIG_JSON,
@@ -243,7 +243,7 @@ rule cost_table:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="2GB",
+        mem=gigabytes(2),
         runtime="30m",
     params:
         config=CONFIG_JSON,

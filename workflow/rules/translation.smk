@@ -205,7 +205,7 @@ rule translation_scores:
         "../../environment.yml"
     threads: 1
     resources:
-        mem="1GB",
+        mem=gigabytes(1),
         runtime="10m",
     shell:
         "python -m enrich.gather {input.scores:q} --table {wildcards.table:q} --output {output:q} > {log:q} 2>&1"
