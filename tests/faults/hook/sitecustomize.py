@@ -6,7 +6,9 @@ PUBLISHED names a file to which the targets of all renames are added. FAULT is `
 
 import os
 import re
+import select
 import signal
+import time
 from pathlib import Path
 
 _replace = Path.replace
@@ -33,4 +35,11 @@ def replace(self: Path, target: Path) -> Path:
     return done
 
 
+def sleep(seconds: float) -> None:
+    """Sleep without the deadline that libfaketime refuses."""
+    select.select([], [], [], seconds)
+
+
+if "FAKETIME_TIMESTAMP_FILE" in os.environ:
+    time.sleep = sleep  # type: ignore[assignment]
 Path.replace = replace  # type: ignore[assignment,method-assign]
