@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.faults.chain import KILLS, Fault, assert_same_results, faults, resume
 
 SEED = int(os.environ.get("NNENRICH_SEED", "0"))
-AT_POINTS = 0.5  # of the kills; the others come at any moment
+AT_POINTS = 0.7  # of the kills; the others come at any moment
 NEXT = 20  # publish points of which one is drawn
 MOMENTS_S = (4, 20)  # a start takes the first of them
 VARIABLE = r"\b(ct|t1|stargan|thin|single|zero|copy|real)\b|\d+"
