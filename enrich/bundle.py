@@ -129,7 +129,7 @@ def read(folder: Path) -> Bundle:
     path = folder / FILE
     told = read_json(path, {"type": "object", "required": ["format"]}, EXPECTED)
     if told["format"] != FORMAT:
-        raise InputError(path, f"a bundle of format {told['format']}", f"format {FORMAT}")
+        raise InputError(path, f"a bundle of format {told['format']}", f"format {FORMAT}: export it again")
     checked(path)
     require_valid(told, RULES, path, EXPECTED)
     found = Bundle(folder, told)

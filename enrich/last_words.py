@@ -22,8 +22,12 @@ def last_words(run_logs: Iterable[str]) -> list[str]:
     for log in dict.fromkeys(logs):
         lines = Path(log).read_text(errors="replace").splitlines() if Path(log).is_file() else []
         errors = [line for line in lines if line.startswith("error: ")]  # libraries may speak after it
-        last = (errors or ([KILLED] if log in killed else lines))[-1:]
-        if not last and is_full(Path(log).parent):
-            last = [FULL]
-        said += [f"{log}: {line}" for line in last]
+        folder = Path(log).parent
+        if errors:
+            lines = errors
+        elif log in killed:
+            lines = [KILLED]
+        elif folder.is_dir() and is_full(folder):
+            lines = [FULL]
+        said += [f"{log}: {line}" for line in lines[-1:]]
     return said

@@ -94,9 +94,10 @@ def _read_header(path: Path, stream: BufferedIOBase) -> Any:
         raise InputError(path, found, f"at most {LARGEST_BYTES} bytes")
     if not HEADER.itemsize < header["vox_offset"] <= LARGEST_OFFSET:
         raise InputError(path, f"voxels from byte {header['vox_offset']} on", f"from 352 to {LARGEST_OFFSET}")
-    numbers, unscaled = np.isfinite(header["scale"]).all(), np.isnan(header["scale"]).all()
-    if not unscaled and (not numbers or 0 < abs(header["scale"][0]) < SMALLEST_SCALE):
-        raise InputError(path, f"slope and intercept {header['scale'].tolist()}", "numbers, 0 or NaN for no scaling")
+    scale = np.where(np.isnan(header["scale"]), 0, header["scale"])  # as ITK reads them
+    if scale.any() and (np.isnan(header["scale"]).any() or not SMALLEST_SCALE <= abs(scale[0]) < np.inf):
+        found = f"slope and intercept {header['scale'].tolist()}"
+        raise InputError(path, found, "numbers, or both 0 or NaN for no scaling")
     _require_place(path, header)
     return header
 

@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from enrich.config import Config, record
 from gan.errors import InputError
-from gan.files import remove_leftovers
+from gan.files import everything_in, remove_leftovers
 
 _held: list[FileLock] = []
 
@@ -36,8 +36,8 @@ def date_now(results: Path) -> None:
     Snakemake takes nothing that seems older than what it is made of, and would refuse all that is made of these files.
     """
     now = time.time()
-    for path in results.rglob("*"):
-        with suppress(FileNotFoundError):  # a job that outlived its snakemake still works here
+    for path in everything_in(results):
+        with suppress(FileNotFoundError, PermissionError):  # of a job that outlived its snakemake, or of someone else
             if path.lstat().st_mtime > now:
                 os.utime(path, (now, now), follow_symlinks=False)
 

@@ -134,9 +134,15 @@ def is_full(folder: Path) -> bool:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what programs that were killed left half written below `folder`, in which no other may be writing."""
-    for path in list(folder.rglob(".*")):
+    for path in list(everything_in(folder)):
         if re.match(r"\.[0-9a-f]{32}\.", path.name):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def everything_in(folder: Path) -> Iterator[Path]:
+    """Yield every file and folder below a folder, but for what vanishes meanwhile; no link is followed."""
+    for root, folders, files in os.walk(folder):
+        yield from (Path(root, name) for name in (*folders, *files))
 
 
 def _seal_of(path: Path) -> Path:

@@ -48,7 +48,13 @@ def require_valid(told: object, rules: Mapping[str, Any], path: Path, expected: 
     """Raise an `InputError` where a value is not what a schema allows."""
     if error := best_match(Draft202012Validator(rules).iter_errors(told)):
         key = ".".join(map(str, error.absolute_path)) or "the whole"
-        raise InputError(path, f"{key}: {error.message}"[:LONGEST_MESSAGE], expected)
+        raise InputError(path, shortened(f"{key}: {error.message}"), expected)
+
+
+def shortened(message: str) -> str:
+    """Return a message without the middle of one that is too long: what is wrong stands at its end."""
+    half = LONGEST_MESSAGE // 2
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:half]}…{message[-half:]}"
 
 
 def read_yaml(path: Path, expected: str) -> dict[str, Any]:
@@ -60,7 +66,7 @@ def read_yaml(path: Path, expected: str) -> dict[str, Any]:
     try:
         told = yaml.load(_text(path, expected), _Loader)  # noqa: S506
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        raise InputError(path, f"no readable file ({error})"[:LONGEST_MESSAGE], expected) from error
+        raise InputError(path, shortened(f"no readable file ({error})"), expected) from error
     if not isinstance(told, dict):
         raise InputError(path, "no keys", expected)
     require_finite(told, path)
@@ -97,7 +103,7 @@ def read_table(path: Path, expected: str, **options: Any) -> pd.DataFrame:
         raise
     except (OSError, ValueError, OverflowError, csv.Error) as error:
         found = "no such file" if isinstance(error, FileNotFoundError) else f"an unreadable file ({error})"
-        raise InputError(path, found[:LONGEST_MESSAGE], expected) from error
+        raise InputError(path, shortened(found), expected) from error
     return rows
 
 

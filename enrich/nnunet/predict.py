@@ -99,8 +99,8 @@ def main() -> None:
     parser.add_argument("--no-mirroring", action="store_true", help="predict each image once: faster")
     parser.add_argument("--output", type=Path, required=True, help="…/predictions/index.csv")
     arguments = parser.parse_args()
-    lease()
     images = images_to_predict(arguments.dataset)
+    lease()
     rows = []
     with publish_folder(arguments.output.parent) as folder:
         predictions = predict(images, arguments.checkpoints, not arguments.no_mirroring)

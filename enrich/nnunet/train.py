@@ -3,7 +3,9 @@
 import argparse
 import json
 import logging
+import os
 import shutil
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from gan import stopwatch
 from gan.errors import InputError, run
 from gan.files import checked, require_recorded, sha256
 from gan.lease import lease
-from gan.orphans import is_further
+from gan.orphans import end_with_parent, is_further
 
 AUGMENTATION_WORKERS = 12  # nnU-Net's own, which takes at most one a core
 CHECKPOINT_EVERY = 50  # nnU-Net's own
@@ -56,9 +58,9 @@ def train(
         auto_find_batch_size: on one device, halve a batch that does not fit into memory, and start afresh.
 
     Raises:
-        InputError: no preprocessed dataset, or files of it other than were published, no folds or trainer of that name,
-            no such checkpoint to start from, or more devices than cases in a batch, or pairs of cases where half of
-            them are synthetic; or a batch that does not fit into memory.
+        InputError: no preprocessed dataset, or plans, folds or `dataset.json` other than were published, no folds or
+            trainer of that name, no such checkpoint to start from, or more devices than cases in a batch, or pairs of
+            cases where half of them are synthetic; or a batch that does not fit into memory.
     """
     if not preprocessed.is_file():
         raise InputError(preprocessed, "no such file", "a preprocessed nnU-Net dataset")
@@ -69,7 +71,8 @@ def train(
         raise InputError(folder / "splits_final.json", "no such file", f"the folds of which {fold} is one")
     digest = checked(preprocessed)
     summary = json.loads(preprocessed.read_text())
-    for name in (f"{summary['plans']}.json", "dataset.json"):
+    folds = [] if fold == "all" else ["splits_final.json"]
+    for name in (f"{summary['plans']}.json", "dataset.json", *folds):
         require_recorded(folder / name, summary["sha256"][name], preprocessed)
     with environment.importing():
         environment.configure(augmentation_workers, preprocessed=folder.parent, results=results)
@@ -109,6 +112,7 @@ def train(
     if devices > batch // least:
         raise InputError("--devices", devices, f"at most {batch // least} for the batch of {batch} of the plans{why}")
     fabric = launch(devices)
+    os.register_at_fork(after_in_child=partial(end_with_parent, os.getpid()))  # what augments would stay for ever
     found = (latest.is_file() and is_whole(latest) and settings_of(latest)) or {}
     size = found.pop("batch_size", batch)
     if not (resume := found == settings):

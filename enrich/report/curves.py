@@ -88,7 +88,7 @@ def _read_log(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=["step", "quantity", "value"])
     checked(path)
-    table = read_table(path, f"a log with the columns {', '.join(COLUMNS)}")
+    table = read_table(path, f"a log with the columns {', '.join(COLUMNS)}", na_values={"value": ["nan"]})
     if list(table.columns) != COLUMNS:
         raise InputError(path, f"columns {', '.join(table.columns)}", ", ".join(COLUMNS))
     quantity = table["player"] + ": " + table["term"].str.replace("_", " ")

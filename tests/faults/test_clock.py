@@ -34,7 +34,7 @@ def test_a_run_under_a_jumping_clock_goes_on_when_the_clock_is_right(undisturbed
         ended += 1
         assert "older modification time" in said, said[-3000:]
     print(f"{jumps} jumps, which ended {ended} runs")  # noqa: T201
-    assert jumps > RUNS
+    assert ended
     assert start(project, RESUME).wait() == 0, (project / "said.txt").read_text()[-3000:]
     assert_same_results(undisturbed / "results/tiny", project / "results/tiny")
     (project / "said.txt").unlink()

@@ -57,6 +57,10 @@ def test_a_job_whose_log_found_no_room_is_told(tmp_path, disk):
     assert last_words([str(run_log)]) == []
     (folder / "large.bin").write_bytes(bytes(3 * 2**20 - 2**16))
     assert last_words([str(run_log)]) == [f"{log}: {FULL}"]
+    log.write_text("epoch 1\n")
+    assert last_words([str(run_log)]) == [f"{log}: {FULL}"]
+    log.write_text("epoch 1\nerror: a reason\n")
+    assert last_words([str(run_log)]) == [f"{log}: error: a reason"]
 
 
 @faults

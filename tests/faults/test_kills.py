@@ -59,3 +59,4 @@ def test_a_run_survives_every_kill(undisturbed, project):
     print(*told, f"{came} kills survived, {len(struck)} of {kinds} kinds of publish points", sep="\n")  # noqa: T201
     assert_same_results(undisturbed / "results/tiny", project / "results/tiny")
     assert came == KILLS
+    assert struck

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gan import preemption
@@ -67,3 +68,14 @@ def test_the_last_validation_is_all_that_is_done_again(preprocessed: Path, tmp_p
     assert epochs_logged(latest.parent)[1] == []
     assert latest.with_name("checkpoint_final.pth").is_file()
     assert latest.with_name("validation").joinpath("summary.json").is_file()
+
+
+def test_what_augments_ends_with_a_training_that_is_killed(preprocessed: Path, tmp_path: Path):
+    process = start(preprocessed, tmp_path, augmentation_workers=2, epochs=1000)
+    while process.poll() is None and not any("Epoch 0" in path.read_text() for path in tmp_path.rglob("*.txt")):
+        time.sleep(0.01)
+    further = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    assert len(further) >= 2
+    assert not psutil.wait_procs(further, timeout=20)[1]
