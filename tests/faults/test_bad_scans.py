@@ -13,6 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from enrich import volume
+from gan.errors import InputError
 from tests.faults.mutations import cut_short, damages, replaced
 from tests.faults.trials import INPUT, Trial, require_good
 
@@ -119,6 +120,14 @@ def test_sound_files_of_all_kinds_are_accepted(tmp_path, record_property):
     unscaled = struct.pack("<2f", math.nan, math.nan)  # as some programs say that voxels are not scaled
     trials.append(Trial("no scaling", of(replaced(nifti(), 112, unscaled))))
     assert {outcome.kind for outcome in require_good(trials, tmp_path, record_property)} == {"accepted"}
+
+
+@pytest.mark.parametrize("scale", [(0, 5), (math.nan, 5), (2, math.nan), (math.inf, 0), (1e-30, 0)])
+def test_a_scaling_that_readers_take_differently_is_refused(tmp_path, scale):
+    path = tmp_path / "scan.nii"
+    path.write_bytes(replaced(nifti(), 112, struct.pack("<2f", *scale)))
+    with pytest.raises(InputError, match="found slope and intercept"):
+        volume.read(path)
 
 
 def test_headers_of_nifti(tmp_path, record_property):

@@ -10,6 +10,7 @@ from enrich import bundle, gather, index, splits, structures
 from enrich.columns import SEGMENTATION
 from enrich.datasets import msd, nnunet_raw, table
 from enrich.volume import Volume, write
+from gan.errors import InputError
 from gan.files import seal
 from tests.faults.mutations import cut_short, damages, drawn
 from tests.faults.trials import INPUT, Trial, require_good
@@ -254,3 +255,9 @@ def test_values_of_json(tmp_path, record_property, kind):
         ):
             trials.append(Trial(f"{key} {number}: {str(value)[:20]!r}", of(kind, json.dumps(sound | {key: value}))))
     require_good(trials, tmp_path, record_property)
+
+
+def test_a_bundle_of_another_format_is_called_so_though_it_has_no_hash(tmp_path):
+    (tmp_path / "bundle.json").write_text(json.dumps(BUNDLE | {"format": 2}))
+    with pytest.raises(InputError, match=r"found a bundle of format 2, expected format \d+: export it again"):
+        bundle.read(tmp_path)
