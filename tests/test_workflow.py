@@ -285,8 +285,8 @@ COMPANIONS = [
     ("slices", "scans.csv", "scans/*_ct.nii.gz"),
     ("slices", "scans.csv", "scans/*_label.nii.gz"),
     *(("train_gan", "slices.json", name) for name in ("index.csv", "images.npy", "targets.npy", "body.npy")),
-    ("nnunet_preprocess", "dataset.json", "../../../../../scans/*_ct.nii.gz"),
-    ("nnunet_preprocess", "dataset.json", "../../../../../scans/*_ct_label.nii.gz"),
+    ("nnunet_preprocess", "ct/*/raw/*/dataset.json", "../../../../../scans/*_ct.nii.gz"),
+    ("nnunet_preprocess", "ct/*/raw/*/dataset.json", "../../../../../scans/*_ct_label.nii.gz"),
     ("nnunet_train", "preprocessed.json", "nnUNetPlans.json"),
     ("nnunet_train", "preprocessed.json", "dataset.json"),
     ("nnunet_train", "preprocessed.json", "dataset_fingerprint.json"),
@@ -300,7 +300,7 @@ COMPANIONS = [
     ("audit", "slices.json", "images.npy"),
     ("audit", "index.csv", "made_by.json"),
 ]
-"""Rule, one of its inputs, and what a program reads beside it."""
+"""Rule, the pattern of one of its inputs, and what a program reads beside it."""
 
 
 @pytest.fixture(scope="module")
@@ -354,7 +354,7 @@ def test_no_program_takes_an_artifact_that_changed_after_it_was_published(projec
 
 @pytest.mark.parametrize(("rule", "beside", "glob"), COMPANIONS, ids=lambda text: text)
 def test_no_program_takes_a_changed_file_of_an_artifact(project, jobs, programs, rule, beside, glob):
-    wanted = ((job, path) for job in jobs if job.rule == rule for path in job.inputs if path.name == beside)
+    wanted = ((job, path) for job in jobs if job.rule == rule for path in job.inputs if path.match(beside))
     job, path = next((job, file) for job, path in wanted for file in sorted(project.glob(f"{path.parent}/{glob}")))
     assert_refused(project, programs, job, path.resolve().relative_to(project), flipped, told=path.name)
 
