@@ -22,6 +22,7 @@ from pydicom.uid import (
 
 from enrich.datasets import chaos, dicom, phantom_chaos
 from enrich.datasets.table import read_image
+from gan.errors import InputError
 from tests.faults.mutations import cut_short, damages
 from tests.faults.trials import INPUT, Trial, require_good
 
@@ -126,6 +127,29 @@ def test_tags_of_dicom(abdomens, tmp_path, record_property):
         for value in values
     ]
     require_good(trials, tmp_path, record_property)
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        ({"Rows": 65535, "Columns": 65535}, "65535 × 65535 × 1 × 1 pixels"),
+        ({"SamplesPerPixel": 3}, "32 × 32 × 1 × 3 pixels"),
+        ({"NumberOfFrames": "2"}, "32 × 32 × 2 × 1 pixels"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "pixel spacing"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0, 2, 0]}, "pixel spacing"),
+        ({"PixelSpacing": [-10, 10]}, "pixel spacing"),
+        ({}, "a deflated file"),
+    ],
+)
+def test_what_is_no_slice_is_said(abdomens, tmp_path, tags, found):
+    data = pydicom.dcmread(series(abdomens)[3])
+    for name, value in tags.items():
+        setattr(data, name, value)
+    if not tags:
+        data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    data.save_as(tmp_path / "slice.dcm")
+    with pytest.raises(InputError, match=f"found {found}"):
+        dicom.read_slice(tmp_path / "slice.dcm")
 
 
 @pytest.mark.parametrize("value", ["NAN", "INF", "1E400", "one", ""])
