@@ -36,8 +36,9 @@ def read_json(path: Path, rules: Mapping[str, Any], expected: str) -> Any:
     Raises:
         InputError: no such file, one that is not JSON or too large, or content that the schema does not allow.
     """
+    text = _text(path, expected)
     try:
-        told = json.loads(_text(path, expected))
+        told = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(path, f"no readable file ({type(error).__name__})", expected) from error
     require_valid(told, rules, path, expected)
@@ -63,8 +64,9 @@ def read_yaml(path: Path, expected: str) -> dict[str, Any]:
     Raises:
         InputError: no such file, one that is not YAML or too large, or none with keys.
     """
+    text = _text(path, expected)
     try:
-        told = yaml.load(_text(path, expected), _Loader)  # noqa: S506
+        told = yaml.load(text, _Loader)  # noqa: S506
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         raise InputError(path, shortened(f"no readable file ({error})"), expected) from error
     if not isinstance(told, dict):

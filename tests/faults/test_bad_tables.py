@@ -1,6 +1,8 @@
 """Tables and JSON files, from users and from earlier steps: what is read of them can be used, or they are refused."""
 
 import json
+import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from enrich import bundle, gather, index, splits, structures
 from enrich.columns import SEGMENTATION
 from enrich.datasets import msd, nnunet_raw, table
 from enrich.volume import Volume, write
+from gan import reading
 from gan.errors import InputError
 from gan.files import seal
 from tests.faults.mutations import cut_short, damages, drawn
@@ -261,3 +264,12 @@ def test_a_bundle_of_another_format_is_called_so_though_it_has_no_hash(tmp_path)
     (tmp_path / "bundle.json").write_text(json.dumps(BUNDLE | {"format": 2}))
     with pytest.raises(InputError, match=r"found a bundle of format 2, expected format \d+: export it again"):
         bundle.read(tmp_path)
+
+
+@pytest.mark.parametrize("read", [partial(reading.read_json, rules={}), reading.read_yaml])
+def test_a_file_that_is_too_large_is_not_opened(tmp_path, read):
+    path = tmp_path / "large"
+    path.touch()
+    os.truncate(path, reading.LARGEST_BYTES + 1)
+    with pytest.raises(InputError, match=r"found \d+ bytes, expected at most"):
+        read(path, expected="a file")
