@@ -5,7 +5,10 @@ import struct
 import zipfile
 import zlib
 
+import pytest
+
 from enrich.download import unpack
+from gan.errors import InputError
 from tests.faults.mutations import cut_short, damages
 from tests.faults.trials import INPUT, OUTPUT, Trial, require_good
 
@@ -81,3 +84,11 @@ def test_archives(tmp_path, record_property):
     ]
     found = {outcome.name: outcome.kind for outcome in require_good(trials, tmp_path, record_property)}
     assert found["sound"] == "accepted"
+
+
+def test_what_inflates_far_beyond_its_size_is_not_unpacked(tmp_path):
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(packed({"large": bytes(1 << 26)}))
+    with pytest.raises(InputError, match=r"found \d+ bytes unpacked, expected at most"):
+        unpack(archive, tmp_path / "unpacked")
+    assert not (tmp_path / "unpacked").exists()
