@@ -76,6 +76,6 @@ def test_what_augments_ends_with_a_training_that_is_killed(preprocessed: Path, t
         time.sleep(0.01)
     further = psutil.Process(process.pid).children(recursive=True)
     process.kill()
-    process.communicate()
+    process.wait()  # not for the pipe, which they may hold
     assert len(further) >= 2
     assert not psutil.wait_procs(further, timeout=20)[1]
