@@ -56,18 +56,19 @@ def publish_json(path: Path, content: object) -> None:
 
 
 def rename_sealed(source: Path, path: Path) -> None:
-    """Rename a complete file to `path`, whose hash is put there first.
-
-    At no moment does a file that is not the one of the hash pass: until the file is renamed, a former one does not.
-    """
-    seal(path, sha256(source))
+    """Rename a complete file to `path`, whose hash is put there first; a former file passes until it is replaced."""
+    digest, beside = sha256(source), _seal_of(path)
+    former = beside.read_text(errors="replace") if path.is_file() and beside.is_file() else ""
+    seal(path, digest, former)
     source.replace(path)
+    if former:
+        seal(path, digest)
 
 
-def seal(path: Path, digest: str | None = None) -> None:
-    """Put a hash beside `path`: the file's own, or that of the file that is about to come there."""
+def seal(path: Path, digest: str | None = None, former: str = "") -> None:
+    """Put a hash beside `path`, under a former seal: its own, or that of the file that is about to come there."""
     with publish(_seal_of(path)) as temporary:
-        temporary.write_text(_sealing(path, digest or sha256(path)))
+        temporary.write_text(former + _sealing(path, digest or sha256(path)))
 
 
 def checked(path: Path) -> str:
@@ -90,7 +91,7 @@ def require_sealed(path: Path, digest: str) -> str:
     beside = _seal_of(path)
     if not beside.is_file():
         raise InputError(path, f"no {beside.name} beside it", f"the hash that it was published with{AGAIN}")
-    if beside.read_text(errors="replace") != _sealing(path, digest):
+    if _sealing(path, digest) not in beside.read_text(errors="replace").splitlines(keepends=True):
         raise InputError(path, "another file than was published", f"that of {beside.name}{AGAIN}")
     return digest
 
