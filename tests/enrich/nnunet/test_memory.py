@@ -1,7 +1,9 @@
-"""Memory runs out in nnU-Net's training: NumPy is asked for more than there is where a batch is too large."""
+"""Memory runs out in nnU-Net's training: under a limit, or as NumPy is asked for what no machine has."""
 
 import json
+import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,13 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from enrich.nnunet.train import train
 from gan.errors import InputError
+from tests.gan.test_memory import begin, finish
 
 from .study import write_published
 from .test_train import SHORT, assert_same_training, epochs_logged, load
 
+LARGE = 1024  # patches, which LITTLE_MB beside nnU-Net do not hold, and an eighth of which they do
+LITTLE_MB = 3000
 MOST = 3  # cases of a batch that fit
 
 
@@ -71,3 +76,15 @@ def test_where_allowed_the_training_is_that_of_a_smaller_batch_also_when_it_goes
     assert found["init_args"]["settings"]["batch_size"] == 2
     assert found["init_args"]["plans"]["configurations"]["2d"]["batch_size"] == 8
     assert_same_training(found, load(train(planned(2), tmp_path / "asked", "all", **SHORT)))
+
+
+def test_under_a_limit_batches_are_halved_until_one_fits(planned, tmp_path: Path):
+    short = ["--epochs", 1, "--iterations", 1, "--validation-iterations", 1, "--augmentation-workers", 0]
+    words = ["--preprocessed", planned(LARGE), "--results", tmp_path, *short, "--auto-find-batch-size"]
+    process = begin("-m", "tests.gan.little_memory", *words, MODULE="enrich.nnunet.train", MEGABYTES=LITTLE_MB)
+    told = re.findall(r"^(\d+) patches of .* did not fit .* with (\d+)$", "\n".join(finish(process)), re.MULTILINE)
+    assert process.returncode == 0
+    assert told[0][0] == str(LARGE)
+    assert all(one[1] == other[0] for one, other in pairwise(told))
+    (final,) = tmp_path.rglob("checkpoint_final.pth")
+    assert load(final)["init_args"]["settings"]["batch_size"] == int(told[-1][1])
