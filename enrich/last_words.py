@@ -7,7 +7,7 @@ from pathlib import Path
 from gan.files import is_full
 
 KILLED = "killed without a word, perhaps since main memory ran out"
-FULL = "found a full disk, expected room for what the job says"
+FULL = "found a full disk or quota, expected room for what the job says"
 
 
 def last_words(run_logs: Iterable[str]) -> list[str]:

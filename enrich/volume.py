@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import struct
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from enrich import nifti
 from gan.errors import InputError
 from gan.files import publish
+from gan.memory import out_of_memory
 from gan.reading import is_file
 
 GRID_TOLERANCE_MM = 1e-3
@@ -160,6 +162,8 @@ def read(path: Path, channel: int | None = None) -> Volume:
     try:
         image = reader.Execute()
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise
         raise InputError(path, "unreadable voxels", "an image") from error
     if channel is not None:
         image = sitk.Extract(image, [*image.GetSize()[:3], 0], [0, 0, 0, channel])
@@ -238,9 +242,17 @@ def _require_whole_tiff(path: Path) -> None:
 
 
 def write(volume: Volume, path: Path) -> None:
-    """Write a NIfTI file, complete or not at all."""
+    """Write a NIfTI file, complete or not at all.
+
+    Raises:
+        OSError: it could not be written whole, of which ITK says nothing.
+    """
     with publish(path) as temporary:
         sitk.WriteImage(_to_sitk(volume), str(temporary), useCompression=True)
+        try:
+            nifti.require_voxels(temporary)
+        except InputError as error:
+            raise OSError(errno.EIO, f"{error.args[1]} after it was written", str(path)) from error
 
 
 def _from_sitk(image: sitk.Image) -> Volume:

@@ -12,6 +12,7 @@ import torch
 from gan import weights
 from gan.errors import InputError
 from gan.files import checked, publish
+from gan.memory import out_of_memory
 from gan.reading import is_file
 
 EXPECTED = "a checkpoint of gan.train"
@@ -25,8 +26,8 @@ BROKEN += (MemoryError, OSError, RuntimeError, TypeError, ValueError, pickle.Unp
 
 def save(path: Path, checkpoint: dict[str, Any]) -> None:
     """Write a checkpoint: the trainer's state, the resolved `config`, the `log` so far, `gpu_memory_gb`."""
-    with publish(path) as temporary:
-        torch.save(checkpoint, temporary)
+    with publish(path) as temporary, temporary.open("wb") as stream:  # Python's, which says why it could not write
+        torch.save(checkpoint, stream)
 
 
 def save_weights(checkpoint: dict[str, Any], path: Path) -> None:
@@ -100,6 +101,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except BROKEN as error:
+        if out_of_memory(error):
+            raise
         raise InputError(path, f"something unreadable ({type(error).__name__})", EXPECTED) from error
     if not isinstance(checkpoint, dict) or checkpoint.keys() != KEYS:
         raise InputError(path, "a file of another kind", EXPECTED)

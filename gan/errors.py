@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from gan import stopwatch
@@ -33,6 +34,8 @@ def run(main: Callable[[], None]) -> None:
         if out_of_memory(error):
             found = f"too little ({error})" if str(error) else "too little"
             said = InputError("memory", found, "more, or fewer jobs and threads at once")
+        elif isinstance(error, BrokenExecutor):
+            said = InputError("memory", "perhaps too little: a process was killed", "more, or fewer threads")
         elif isinstance(error, OSError):
             said = InputError(error.filename or "a file", error.strerror or error, "one that can be read or written")
         else:

@@ -5,6 +5,7 @@ reads it calls `checked` first. The rest of a folder is named, with hashes, in a
 `require_recorded`.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -14,11 +15,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from gan.errors import InputError
 
 PUBLISHED = ".published"
-FULL_BYTES = 2**20  # a disk with less room is full
+ROOM_BYTES = 2**20  # a disk with less is full
 SEAL = ".sha256"
 AGAIN = "; delete the file and run again what makes it"
 
@@ -43,7 +45,7 @@ def publish(path: Path, sealed: bool = False) -> Iterator[Path]:
             temporary.replace(path)
         _sync(path.parent)
     except (OSError, RuntimeError) as error:
-        _tell_a_full_disk(path, error)
+        _tell_why_unwritten(path, error)
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -122,15 +124,24 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _tell_a_full_disk(path: Path, error: Exception) -> None:
-    """Raise an `InputError` if the disk of `path` is full: libraries say only that they could not write."""
+def _tell_why_unwritten(path: Path, error: Exception) -> None:
+    """Raise an `InputError` if the disk of `path` is full or fails: libraries say only that they could not write."""
     if is_full(path.parent):
-        raise InputError(path, "a full disk", "room to write it") from error
+        raise InputError(path, "a full disk or quota", "room to write it") from error
+    if isinstance(error, RuntimeError) and isinstance(failed := error.__context__, OSError):
+        raise InputError(path, failed.strerror or failed, "a file that can be written") from error
 
 
 def is_full(folder: Path) -> bool:
-    """Return whether the disk of a folder has hardly any room left."""
-    return shutil.disk_usage(folder).free < FULL_BYTES
+    """Return whether the disk of a folder, or somebody's quota there, has hardly any room left, by trying."""
+    try:
+        with TemporaryFile(dir=folder) as probe:
+            probe.write(os.urandom(ROOM_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -193,7 +204,7 @@ def publish_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
         shutil.rmtree(former, ignore_errors=not former.exists())
     except (OSError, RuntimeError) as error:
-        _tell_a_full_disk(path, error)
+        _tell_why_unwritten(path, error)
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=not temporary.exists())

@@ -16,6 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from enrich.volume import Volume, compact
 from gan.errors import InputError
+from gan.memory import out_of_memory
 
 GAP_TOLERANCE = 0.05  # of the typical gap between slices
 SHEAR_TOLERANCE = 0.5  # of a pixel, from the first slice to the last
@@ -80,6 +81,8 @@ def read_header(path: Path) -> pydicom.Dataset:
     except InputError:
         raise
     except Exception as error:  # whatever pydicom makes of broken bytes
+        if out_of_memory(error):
+            raise
         raise InputError(path, f"an unreadable or truncated file ({type(error).__name__})", "a DICOM file") from error
 
 
@@ -129,6 +132,8 @@ def read_slice(path: Path) -> Slice:
     except InputError:
         raise
     except Exception as error:  # whatever pydicom makes of broken bytes or missing tags
+        if out_of_memory(error):
+            raise
         found = f"an unreadable or truncated file ({type(error).__name__})"
         raise InputError(path, found, "a DICOM slice with pixels, spacing, orientation and position") from error
     if not np.isfinite(pixels).all():

@@ -13,6 +13,7 @@ from enrich.translations import Picture
 from gan.batch_size import Parts
 from gan.checkpoint import BROKEN
 from gan.errors import InputError
+from gan.memory import out_of_memory
 
 Features = NDArray[np.float32]
 BATCH_SIZE = 32  # or fewer, if these do not fit into memory
@@ -56,6 +57,8 @@ def load_weights(
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except BROKEN as error:
+        if out_of_memory(error):
+            raise
         raise InputError(path, "another kind of file", f"weights of {kind} as torch saves them") from error
     if isinstance(content, dict):
         content = content.get("state_dict", content)

@@ -11,6 +11,7 @@ import torch
 
 from gan.checkpoint import BROKEN
 from gan.errors import InputError
+from gan.memory import out_of_memory
 
 SCALAR = np.float64(0).__reduce__()[0]  # what NumPy's numbers are unpickled by
 NUMPY: list[Any] = [np.dtype, SCALAR, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8"))]
@@ -42,6 +43,8 @@ def read_checkpoint(path: Path) -> Any:
         with nothing_executed():
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except BROKEN as error:
+        if out_of_memory(error):
+            raise
         raise InputError(path, f"something unreadable ({type(error).__name__})", expected) from error
     if not isinstance(content, dict) or not content.keys() >= KEYS:
         raise InputError(path, "a file of another kind", expected)

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from enrich.parallel import AHEAD, in_order, overlapped
-from gan.errors import InputError
+from gan.errors import InputError, run
 
 ROOT = Path(__file__).parents[2]
 PARENT = """
@@ -33,6 +34,10 @@ def twice(number):
 
 def refuse(number):
     raise InputError("here", number, "another")
+
+
+def be_killed(_):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def threads(number):
@@ -59,6 +64,11 @@ def test_an_error_ends_the_work():
     with pytest.raises(InputError, match=r"^here: found 0, expected another$"):
         list(in_order(refuse, items, 2))
     assert len(drawn) <= 2 * AHEAD
+
+
+def test_a_process_that_was_killed_is_one_line():
+    with pytest.raises(SystemExit, match=r"^error: memory: found perhaps too little: a process was killed, expected"):
+        run(lambda: list(in_order(be_killed, range(2), 2)))
 
 
 def test_processes_end_with_the_one_that_started_them():

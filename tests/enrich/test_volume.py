@@ -1,13 +1,17 @@
 import gzip
+import resource
 from dataclasses import replace
 
 import nibabel
 import numpy as np
 import pytest
+import torch
 
 from enrich import volume
 from enrich.volume import Volume
+from gan import checkpoint
 from gan.errors import InputError
+from tests.gan.test_memory import begin, finish
 
 OBLIQUE = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
 
@@ -138,3 +142,40 @@ def test_array_of_another_shape_is_no_volume_on_the_grid(sample):
 
 def test_voxel_volume(sample):
     assert sample.voxel_ml == pytest.approx(0.75 * 1.5 * 4.0 / 1000)
+
+
+def test_what_itk_could_not_write_whole_is_not_published(sample, tmp_path):
+    """It says nothing of a full disk: a file may have no more bytes here."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"(truncated|damaged) file after it was written: '.*a\.nii\.gz'"):
+            volume.write(sample, tmp_path / "a.nii.gz")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+SHORT = """
+import resource, sys
+from importlib import import_module
+from pathlib import Path
+import psutil
+from gan.errors import run
+
+read = getattr(import_module(sys.argv[1]), sys.argv[2])
+limit = psutil.Process().memory_info().vms + 10**8
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+run(lambda: read(Path(sys.argv[3])))
+"""
+
+
+def test_a_file_that_memory_does_not_hold_is_not_called_broken(tmp_path):
+    large = np.zeros((100, 1000, 1000), np.int16)
+    volume.write(Volume(large, (1.0, 1.0, 1.0)), tmp_path / "a.nii.gz")
+    checkpoint.save(tmp_path / "a.pt", dict.fromkeys(checkpoint.KEYS) | {"averaged": torch.from_numpy(large)})
+    for module, function, name in (("enrich.volume", "read", "a.nii.gz"), ("gan.checkpoint", "read", "a.pt")):
+        process = begin("-c", SHORT, module, function, tmp_path / name)
+        said = finish(process)
+        assert process.returncode == 1
+        assert said[-1].startswith("error: memory: found too little"), said

@@ -39,7 +39,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_left(tmp_path, disk):
     folder = tmp_path / "disk"
     disk(folder, "size=3m")
     with (
-        pytest.raises(InputError, match=r"large.bin: found a full disk, expected room"),
+        pytest.raises(InputError, match=r"large.bin: found a full disk or quota, expected room"),
         publish(folder / "large.bin") as path,
     ):
         path.write_bytes(os.urandom(4 * 2**20))

@@ -159,6 +159,7 @@ def test_half_a_batch_is_a_multiple_and_two_at_least(size, multiple, half):
         (RuntimeError("CUDA error: out of memory"), True),
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
         (OSError(12, "Cannot allocate memory"), True),
+        (RuntimeError("Some background worker is 6 feet under. Maybe you are running out of RAM"), True),
         (OSError(28, "No space left on device"), False),
         (RuntimeError("Connection closed by peer"), False),
         (ValueError("out of memory"), False),
