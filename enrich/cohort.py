@@ -139,5 +139,5 @@ def _read(scan: Scan, label: Path | None, values: Structures) -> Voxels:
     if mask is not None and label is not None:
         known = sorted({0}.union(*values.values()))
         if unknown := sorted(set(np.unique(mask.array).tolist()) - set(known)):
-            raise InputError(label, f"label values {unknown}", f"only {known}, or others with --structures")
+            raise InputError(label, f"label values {unknown[:8]}", f"only {known}, or others with --structures")
     return image, mask

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from gan.errors import InputError, run
 from gan.files import publish_folder, sha256
 
 NONE = Correction()
+LARGEST_VALUE = 255  # of a label map, whose voxels take a byte
 
 
 def prepare(
@@ -56,7 +58,7 @@ def choose(scans: Sequence[Scan], target: Sequence[str], wanted: Sequence[str] |
 
     Raises:
         InputError: scans of a modality with other structures, one without a target, or a wanted structure that no scan
-            has.
+            has; or more structures than a label map has values for.
     """
     known: dict[str, Scan] = {}
     for scan in scans:
@@ -70,13 +72,14 @@ def choose(scans: Sequence[Scan], target: Sequence[str], wanted: Sequence[str] |
     everything = dict.fromkeys(name for scan in known.values() for name in scan.structures)
     if unknown := [name for name in wanted or () if name not in everything]:
         raise InputError("structures", ", ".join(unknown), f"some of {', '.join(everything)}")
-    return Structures(
-        tuple(target),
-        {
-            modality: parts(scan.structures, [name for name in wanted or everything if name in scan.structures])[1]
-            for modality, scan in known.items()
-        },
-    )
+    of = {
+        modality: parts(scan.structures, [name for name in wanted or everything if name in scan.structures])[1]
+        for modality, scan in known.items()
+    }
+    for modality, structures in of.items():
+        if (values := max(chain(*structures.values()))) > LARGEST_VALUE:
+            raise InputError(known[modality].path, f"{values} structures or parts of them", f"{LARGEST_VALUE} at most")
+    return Structures(tuple(target), of)
 
 
 def select(scans: Sequence[Scan], modalities: Sequence[str], where: Path) -> list[Scan]:

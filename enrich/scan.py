@@ -66,7 +66,7 @@ class Scan:
             known = {0}.union(*self.structures.values())
             unknown = sorted(set(np.unique(label.array).tolist()) - known)
             if unknown:
-                raise InputError(self.path, f"label values {unknown}", f"only {sorted(known)}")
+                raise InputError(self.path, f"label values {unknown[:8]}", f"only {sorted(known)}")
         return image, label
 
 

@@ -141,7 +141,7 @@ def _read_label(path: Path, labels: Mapping[int, int]) -> Volume:
     raw = read(path)
     unknown = sorted(set(np.unique(raw.array).tolist()) - labels.keys())
     if unknown:
-        raise InputError(path, f"label values {unknown}", f"only {list(labels)}")
+        raise InputError(path, f"label values {unknown[:8]}", f"only {list(labels)}")
     consecutive = np.zeros(max(labels) + 1, dtype=np.uint8)
     consecutive[list(labels)] = list(labels.values())
     return raw.with_array(consecutive[raw.array.astype(np.uint8)])

@@ -17,6 +17,7 @@ from enrich.volume import Volume
 from gan.errors import InputError
 from gan.reading import is_file, read_json
 
+VALUE = {"type": "integer", "minimum": 0, "maximum": 65535}
 RULES = {
     "type": "object",
     "properties": {
@@ -27,9 +28,7 @@ RULES = {
         },
         "labels": {
             "type": "object",
-            "additionalProperties": {
-                "anyOf": [{"type": "integer"}, {"type": "array", "minItems": 1, "items": {"type": "integer"}}]
-            },
+            "additionalProperties": {"anyOf": [VALUE, {"type": "array", "minItems": 1, "items": VALUE}]},
         },
         "file_ending": {"type": "string", "pattern": r"^\.[A-Za-z0-9.]+\Z"},
         "dataset": {
@@ -95,7 +94,7 @@ def _structures(path: Path, labels: Mapping[str, int | list[int]]) -> Structures
             continue
         if name in found:
             raise InputError(path, f"labels {', '.join(labels)}", "names that differ in letters and digits")
-        found[name] = tuple(values) if isinstance(values, list) else (values,)
+        found[name] = tuple(map(int, values if isinstance(values, list) else [values]))  # JSON takes 1.0 for whole
     return found
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from enrich import volume
 from enrich.datasets import nnunet_raw
+from enrich.prepare import choose, prepare
 from gan.errors import InputError
 
 TOLD = {
@@ -128,3 +129,25 @@ def test_an_unknown_label_is_refused(folder):
     tell(folder, labels={"background": 0, "liver": 1})
     with pytest.raises(InputError, match=r"found label values \[2\], expected only \[0, 1\]"):
         next(nnunet_raw.scans(folder)).read()
+
+
+@pytest.mark.parametrize("value", [-1, 65536, 1.5, [-1, 2]])
+def test_a_label_value_that_can_be_none_is_refused(folder, value):
+    tell(folder, labels={"background": 0, "liver": value})
+    with pytest.raises(InputError, match=r"dataset\.json: found labels\.liver"):
+        next(nnunet_raw.scans(folder))
+
+
+def test_a_whole_number_may_have_a_point(folder, tmp_path):
+    tell(folder, labels={"background": 0.0, "liver": 1.0, "spleen": [2.0]})
+    (scan, *_) = found = list(nnunet_raw.scans(folder))
+    rows = prepare([scan], choose(found[:1], ["liver"]), tmp_path, workers=1)
+    (label,) = tmp_path.glob("*_label.nii.gz")
+    assert np.array_equal(volume.read(label).array, LABEL)
+    assert rows["target_ml"].tolist() == [round(20 * 0.002, 3)]
+
+
+def test_more_structures_than_a_label_map_has_values_for_are_refused(folder):
+    tell(folder, labels={"background": 0} | {f"part{value}": value for value in range(1, 257)})
+    with pytest.raises(InputError, match="found 256 structures or parts of them, expected 255 at most"):
+        choose(list(nnunet_raw.scans(folder))[:1], ["part1"])
