@@ -5,29 +5,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from snakemake.exceptions import WorkflowError
 
 from enrich.config import Config, record
 from gan.errors import InputError
 from gan.files import everything_in, remove_leftovers
-
-_held: list[FileLock] = []
-
-
-def hold(results: Path) -> None:
-    """Hold a study's folder until this process ends, however it ends; `--unlock` does not release it.
-
-    Raises:
-        InputError: another process holds it.
-    """
-    results.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(results / ".running", blocking=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise InputError(results, "another snakemake that is making it", "none: wait for it, or end it") from None
-    _held.append(lock)
+from gan.holding import hold
 
 
 def date_now(results: Path) -> None:
@@ -49,7 +32,7 @@ def begin(config: Config, results: Path) -> None:
         WorkflowError: another snakemake holds it, or it cannot be written.
     """
     try:
-        hold(results)
+        hold(results, "snakemake", results / ".running")  # which --unlock does not release
         remove_leftovers(results)
         date_now(results)
         record(config, results)

@@ -24,8 +24,10 @@ from gan.batch_size import TooLargeError, fitting, free, smaller
 from gan.errors import InputError, run
 from gan.feed import batches
 from gan.files import publish, rename_sealed, sha256
+from gan.holding import hold
 from gan.lease import lease
 from gan.methods import METHODS
+from gan.orphans import is_further
 from gan.processes import end_all
 from gan.samples import save_grid
 from gan.settings import Settings, from_json, resolve
@@ -144,7 +146,7 @@ def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         saved = checkpoint.load_unfinished(path)
     except InputError as error:
-        if isinstance(error.__cause__, OSError | MemoryError):  # of the machine, not of the file
+        if isinstance(error.__cause__, OSError):  # of the machine, not of the file
             raise
         logger.info("%s: starting afresh", error)
         return None
@@ -251,6 +253,8 @@ def main() -> None:
         raise InputError("--seed", arguments.seed, "at least 0")
     method = METHODS[arguments.method]
     settings = resolve(method.paper, method.official, entry, arguments.method)
+    if not is_further():
+        hold(arguments.output, "training", arguments.output / ".running")  # one that a snakemake left behind
     lease(settings.devices)
     everyone = method.segments and not method.translates and not settings.patience  # as nnU-Net, which watches nobody
     fraction, held_out = settings.patient_fraction, arguments.held_out

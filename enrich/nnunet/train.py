@@ -14,6 +14,7 @@ from enrich.nnunet.dataset import FOLDS
 from gan import stopwatch
 from gan.errors import InputError, run
 from gan.files import checked, require_recorded, sha256
+from gan.holding import hold
 from gan.lease import lease
 from gan.orphans import end_with_parent, is_further
 
@@ -200,6 +201,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if not is_further():  # before there is a GPU that would wait for it
+        hold(arguments.results, "training", arguments.results / f".fold_{arguments.fold}.running")
         require_whole(arguments.preprocessed)
     lease(arguments.devices)
     train(**vars(arguments))

@@ -57,6 +57,19 @@ def test_a_training_that_is_told_to_end_goes_on_to_the_same_bits(make_slices, tm
     assert (ended / "log.csv").read_bytes() == (undisturbed / "log.csv").read_bytes()
 
 
+def test_a_training_that_a_snakemake_left_behind_keeps_its_folder(make_slices, tmp_path):
+    slices, output = make_slices(per_modality=8), tmp_path / "out"
+    first = start(slices, output)
+    while not (output / "log.csv").is_file():
+        time.sleep(0.01)
+    second = start(slices, output)
+    (line,) = second.communicate()[1].splitlines()
+    assert line == f"error: {output}: found another training that is making it, expected none: wait for it, or end it"
+    assert second.returncode == 1
+    assert first.wait() == 0, first.stderr.read()
+    assert start(slices, output).wait() == 0
+
+
 def test_a_process_that_was_forked_meanwhile_ends_at_once():
     heard = []
     here, there = os.pipe()

@@ -55,6 +55,16 @@ def test_a_training_that_is_told_to_end_goes_on_to_the_same_bits(
         assert_same_training(load(final), uninterrupted)
 
 
+def test_a_training_that_a_snakemake_left_behind_keeps_its_folder(preprocessed: Path, tmp_path: Path):
+    first = start(preprocessed, tmp_path, augmentation_workers=0)
+    while not any(tmp_path.rglob("training_log_*.txt")):
+        time.sleep(0.01)
+    second = start(preprocessed, tmp_path, augmentation_workers=0)
+    (line,) = second.communicate()[1].splitlines()
+    assert line == f"error: {tmp_path}: found another training that is making it, expected none: wait for it, or end it"
+    assert first.wait() == 0
+
+
 def test_the_last_validation_is_all_that_is_done_again(preprocessed: Path, tmp_path: Path):
     process = start(preprocessed, tmp_path, augmentation_workers=0, fold="0")
     said = told_to_end(process, tmp_path, "training_log_*.txt", "predicting")
