@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from enrich import structures
+from enrich import structures, unlike
 from enrich.crossfit import ALL
 from enrich.intensity import Intensity
 from enrich.scan import Structures as Values
@@ -47,7 +47,7 @@ RULES: dict[str, Any] = {
         "mirroring": {"type": "boolean"},
         "structures": structures.RULES,
         "label_values": structures.VALUES,
-        "training": {"type": "object"},
+        "training": {"type": "object", "additionalProperties": unlike.RULES},
         "files": {
             "type": "object",
             "propertyNames": {"pattern": BELOW},
@@ -133,9 +133,9 @@ def read(folder: Path) -> Bundle:
     checked(path)
     require_valid(told, RULES, path, EXPECTED)
     found = Bundle(folder, told)
-    known = found.structures.of.keys() & found.label_values.keys()
+    known = found.structures.of.keys() & found.label_values.keys() & told["training"].keys()
     if lost := [name for name in found.modalities if name not in known]:
-        raise InputError(path, f"no structures of {', '.join(lost)}", EXPECTED)
+        raise InputError(path, f"nothing of {', '.join(lost)} in structures, label_values or training", EXPECTED)
     for name, digest in told["files"].items():
         file = folder / name
         if not is_file(file) or sha256(file) != digest:

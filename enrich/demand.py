@@ -42,7 +42,7 @@ def scans_of(path: Path) -> Scans:
     """
     try:
         return _scans_of(path, path.stat().st_mtime_ns)
-    except (OSError, KeyError, TypeError, ValueError):
+    except (OSError, KeyError, TypeError, ValueError, csv.Error):
         return UNKNOWN
 
 

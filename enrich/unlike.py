@@ -24,6 +24,23 @@ PROFILES = 200  # of an MR sequence, that a bundle holds at most
 QUANTILES = np.linspace(0.01, 0.99, 25)
 AXES = ("from left to right", "from front to back", "from slice to slice")
 
+AXIS = {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 3, "maxItems": 3}
+BOUNDS = {"type": "array", "items": AXIS, "minItems": 2, "maxItems": 2}
+PROFILE = {"type": "array", "items": {"type": "number"}, "minItems": len(QUANTILES), "maxItems": len(QUANTILES)}
+RULES: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "spacing_mm": BOUNDS,
+        "extent_mm": BOUNDS,
+        "quantiles": PROFILE,
+        "minimum": {"type": "number"},
+        "spread": {"type": "number", "exclusiveMinimum": 0},
+        "profiles": {"type": "array", "items": PROFILE},
+    },
+}
+RULES["required"] = list(RULES["properties"])
+"""The schema of what `summarize` returns."""
+
 Facts = dict[str, Any]
 
 

@@ -121,7 +121,12 @@ def _text(path: Path, expected: str) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which PyYAML takes the last."""
+    """Refuses a key that is there twice, of which PyYAML takes the last, and merges that multiply without end."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > LARGEST_CONFIG:
+            raise yaml.YAMLError(f"more than {LARGEST_CONFIG} keys merged{node.start_mark}")
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))

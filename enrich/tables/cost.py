@@ -20,6 +20,7 @@ from enrich.tables.study import Study, parser
 from gan import checkpoint, stopwatch
 from gan.cost import cost
 from gan.errors import InputError, run
+from gan.files import checked
 from gan.methods import METHODS
 from gan.scope import Scope
 
@@ -45,6 +46,8 @@ def measure(files: Iterable[Path]) -> dict[str, float]:
 
 def _read_benchmark(path: Path) -> pd.DataFrame:
     try:
+        if not path.read_text().endswith("\n"):
+            raise ValueError
         found = pd.read_csv(path, sep="\t", na_values=["NA", "-"])[["s", "max_rss"]]
     except (ValueError, KeyError) as error:
         raise InputError(path, "an unreadable file", "a benchmark of Snakemake's with s and max_rss") from error
@@ -131,6 +134,7 @@ def _batches_of_row(row: Row, study: Study, results: Path) -> list[tuple[int, in
     found = []
     for place in (f"{split}nnunet/{folder}" for split in ("", "outer*/") for folder in sorted(folders)):
         for path in results.glob(f"{place}/results/*/*/fold_*/checkpoint_final.pth"):
+            checked(path)
             told = read_checkpoint(path)["init_args"]
             planned = told["plans"]["configurations"][told["configuration"]]["batch_size"]
             found.append((told["settings"]["batch_size"], planned))

@@ -55,5 +55,7 @@ def test_the_largest_scan_counts_and_a_new_table_is_read(tmp_path):
     path.write_text("case,z,y,x\na,2,3,4\n")
     os.utime(path, (0, 0))
     assert demand.scans_of(path) == Scans(1, 24)
-    path.write_text("")
-    assert demand.scans_of(path) == demand.UNKNOWN
+    for place, broken in enumerate(("", "case,z,y,x\n" + "a" * 200_000), 1):
+        path.write_text(broken)
+        os.utime(path, (place, place))
+        assert demand.scans_of(path) == demand.UNKNOWN

@@ -27,6 +27,13 @@ def laughs(kind):
     return ("\n".join(lines) + "\n").encode()
 
 
+def merges():
+    """Return a config whose maps merge eight times the one before, nine times."""
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 8)}]}}" for level in range(1, 10)]
+    return ("\n".join(lines) + "\n").encode()
+
+
 def given(text):
     return SOUND + text.encode()
 
@@ -34,6 +41,7 @@ def given(text):
 ODD = {
     "aliases of aliases, lists": laughs("list"),
     "aliases of aliases, maps": laughs("map"),
+    "merges of merges": merges(),
     "an alias of itself": b"methods: &m {targan: *m}\n",
     "a key twice": given("run: a\nrun: b\n"),
     "a key twice below": given("gpu: {a: 1, a: 2}\n"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from enrich import bundle, gather, index, splits, structures
+from enrich import bundle, gather, index, splits, structures, unlike
 from enrich.columns import SEGMENTATION
 from enrich.datasets import msd, nnunet_raw, table
 from enrich.volume import Volume, write
@@ -74,6 +74,14 @@ def content_of(kind):
     }[kind]
 
 
+FACTS = {
+    "spacing_mm": [[1, 1, 1], [2, 2, 3]],
+    "extent_mm": [[1, 1, 1], [9, 9, 9]],
+    "quantiles": list(range(25)),
+    "minimum": -1,
+    "spread": 40,
+    "profiles": [],
+}
 BUNDLE = {
     "format": bundle.FORMAT,
     "run": "study",
@@ -94,7 +102,7 @@ BUNDLE = {
     "mirroring": False,
     "structures": {"target": ["liver"], "values": {"ct": {"liver": [1]}}},
     "label_values": {"ct": {"liver": [1]}},
-    "training": {},
+    "training": {"ct": FACTS},
     "files": {},
 }
 
@@ -135,6 +143,9 @@ def read_bundle(path):
     for name in found.modalities:
         assert found.segmenter(name).parent == found.folder / "nnunet"
     assert all(value is not None for value in told)
+    scan = Volume(np.arange(60, dtype=np.int16).reshape(3, 4, 5), (1.0, 1.0, 2.0))
+    for name in found.modalities:
+        unlike.warnings(scan, name, found.told["training"], path)
 
 
 def read_index(path):
@@ -257,6 +268,10 @@ def test_values_of_json(tmp_path, record_property, kind):
             [None, 0, -1, 1.5, "", "x", [], {}, [[]], [None], {"x": None}, *drawn(values(), 3)]
         ):
             trials.append(Trial(f"{key} {number}: {str(value)[:20]!r}", of(kind, json.dumps(sound | {key: value}))))
+    for key in FACTS if kind == "bundle" else ():
+        for number, value in enumerate([None, 0, -1, "x", [], [[1, 1, 1]] * 3, [[0, 1, 1]] * 2, [[1]] * 25]):
+            training = {"training": {"ct": FACTS | {key: value}}}
+            trials.append(Trial(f"training.{key} {number}", of(kind, json.dumps(sound | training))))
     require_good(trials, tmp_path, record_property)
 
 

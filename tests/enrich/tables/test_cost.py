@@ -131,12 +131,16 @@ def test_so_are_those_of_nnunets_trainings(study, results):
         path.parent.mkdir(parents=True)
         told = {"plans": plans, "configuration": "2d", "settings": {"batch_size": used}}
         torch.save(dict.fromkeys(KEYS) | {"init_args": told}, path)
+        seal(path)
     notes = cost.layout(own, pd.DataFrame(), cost.of_rows(own, folder))[0].notes
     expected = "12 in place of 49 in 1 of 2 trainings, since those did not fit into memory."
     assert notes[1] == f"Single: batches of {expected}"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"checkpoint_final\.pth: found another file than was published"):
+        cost.of_rows(own, folder)
 
 
-@pytest.mark.parametrize("content", ["", "s\n1.0\n"])
+@pytest.mark.parametrize("content", ["", "s\n1.0\n", "s\tmax_rss\n1.0\t12"])
 def test_a_benchmark_that_is_none_is_named(tmp_path, content):
     (tmp_path / "job.tsv").write_text(content)
     with pytest.raises(InputError, match=r"job\.tsv: found an unreadable file"):
