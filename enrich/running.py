@@ -5,12 +5,15 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from filelock import FileLock
 from snakemake.exceptions import WorkflowError
 
 from enrich.config import Config, record
 from gan.errors import InputError
 from gan.files import everything_in, remove_leftovers
 from gan.holding import hold
+
+_held: list[FileLock] = []
 
 
 def date_now(results: Path) -> None:
@@ -32,7 +35,7 @@ def begin(config: Config, results: Path) -> None:
         WorkflowError: another snakemake holds it, or it cannot be written.
     """
     try:
-        hold(results, "snakemake", results / ".running")  # which --unlock does not release
+        _held.append(hold(results, "snakemake", results / ".running"))  # which --unlock does not release
         remove_leftovers(results)
         date_now(results)
         record(config, results)

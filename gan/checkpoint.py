@@ -25,9 +25,18 @@ BROKEN += (MemoryError, OSError, RuntimeError, TypeError, ValueError, pickle.Unp
 
 
 def save(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Write a checkpoint: the trainer's state, the resolved `config`, the `log` so far, `gpu_memory_gb`."""
-    with publish(path) as temporary, temporary.open("wb") as stream:  # Python's, which says why it could not write
-        torch.save(checkpoint, stream)
+    """Write a checkpoint: the trainer's state, the resolved `config`, the `log` so far, `gpu_memory_gb`.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    with publish(path) as temporary:
+        try:
+            torch.save(checkpoint, temporary)
+        except RuntimeError as error:
+            if out_of_memory(error):
+                raise
+            raise OSError(errno.EIO, "a checkpoint that could not be written", str(path)) from error
 
 
 def save_weights(checkpoint: dict[str, Any], path: Path) -> None:

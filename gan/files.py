@@ -45,7 +45,7 @@ def publish(path: Path, sealed: bool = False) -> Iterator[Path]:
             temporary.replace(path)
         _sync(path.parent)
     except (OSError, RuntimeError) as error:
-        _tell_why_unwritten(path, error)
+        _tell_a_full_disk(path, error)
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -124,12 +124,10 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _tell_why_unwritten(path: Path, error: Exception) -> None:
-    """Raise an `InputError` if the disk of `path` is full or fails: libraries say only that they could not write."""
+def _tell_a_full_disk(path: Path, error: Exception) -> None:
+    """Raise an `InputError` if the disk of `path` is full: libraries say only that they could not write."""
     if is_full(path.parent):
         raise InputError(path, "a full disk or quota", "room to write it") from error
-    if isinstance(error, RuntimeError) and isinstance(failed := error.__context__, OSError):
-        raise InputError(path, failed.strerror or failed, "a file that can be written") from error
 
 
 def is_full(folder: Path) -> bool:
@@ -204,7 +202,7 @@ def publish_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
         shutil.rmtree(former, ignore_errors=not former.exists())
     except (OSError, RuntimeError) as error:
-        _tell_why_unwritten(path, error)
+        _tell_a_full_disk(path, error)
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=not temporary.exists())

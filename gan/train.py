@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,9 @@ from gan.batch_size import TooLargeError, fitting, free, smaller
 from gan.errors import InputError, run
 from gan.feed import batches
 from gan.files import publish, rename_sealed, sha256
-from gan.holding import hold
+from gan.holding import held
 from gan.lease import lease
 from gan.methods import METHODS
-from gan.orphans import is_further
 from gan.processes import end_all
 from gan.samples import save_grid
 from gan.settings import Settings, from_json, resolve
@@ -125,18 +125,20 @@ def _train(
     halved = settings.auto_find_batch_size or settings.devices > 1  # there is no more to be done by that
     expected = "a smaller one" if halved else "a smaller one, or auto_find_batch_size: true"
     told: list[bool] = []  # no Event, whose lock a second signal would wait for
-    with (
-        preemption.heeded(lambda: told.append(True), first=trainer.fabric.is_global_zero),
-        fitting(f"{name}: batch_size", size, str(size), trainer.device, expected),
-    ):
-        play(trainer, data, config | {"batch_size": size}, output, log, told)
-    now = resolved(data, name, settings, seed, pretrained) | {"slices": cache_digests(data.folder)}
-    if changed := [key for key in config if now[key] != config[key]]:
-        raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
-    if trainer.fabric.is_global_zero:
-        with publish(output / "log.csv", sealed=True) as temporary:
-            shutil.copyfile(output / "log.csv", temporary)
-        rename_sealed(unfinished, output / "model.pt")
+    alone = held(output, "training", output / ".running")  # though a snakemake was killed that left one behind
+    with alone if trainer.fabric.is_global_zero else nullcontext():
+        with (
+            preemption.heeded(lambda: told.append(True), first=trainer.fabric.is_global_zero),
+            fitting(f"{name}: batch_size", size, str(size), trainer.device, expected),
+        ):
+            play(trainer, data, config | {"batch_size": size}, output, log, told)
+        now = resolved(data, name, settings, seed, pretrained) | {"slices": cache_digests(data.folder)}
+        if changed := [key for key in config if now[key] != config[key]]:
+            raise InputError(output, f"{' and '.join(changed)} that changed during the training", "a new training")
+        if trainer.fabric.is_global_zero:
+            with publish(output / "log.csv", sealed=True) as temporary:
+                shutil.copyfile(output / "log.csv", temporary)
+            rename_sealed(unfinished, output / "model.pt")
 
 
 def _fitting(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -253,8 +255,6 @@ def main() -> None:
         raise InputError("--seed", arguments.seed, "at least 0")
     method = METHODS[arguments.method]
     settings = resolve(method.paper, method.official, entry, arguments.method)
-    if not is_further():
-        hold(arguments.output, "training", arguments.output / ".running")  # one that a snakemake left behind
     lease(settings.devices)
     everyone = method.segments and not method.translates and not settings.patience  # as nnU-Net, which watches nobody
     fraction, held_out = settings.patient_fraction, arguments.held_out

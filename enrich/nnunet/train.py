@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+from contextlib import nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ from enrich.nnunet.dataset import FOLDS
 from gan import stopwatch
 from gan.errors import InputError, run
 from gan.files import checked, require_recorded, sha256
-from gan.holding import hold
+from gan.holding import held
 from gan.lease import lease
 from gan.orphans import end_with_parent, is_further
 
@@ -201,10 +202,11 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if not is_further():  # before there is a GPU that would wait for it
-        hold(arguments.results, "training", arguments.results / f".fold_{arguments.fold}.running")
         require_whole(arguments.preprocessed)
     lease(arguments.devices)
-    train(**vars(arguments))
+    alone = held(arguments.results, "training", arguments.results / f".fold_{arguments.fold}.running")
+    with nullcontext() if is_further() else alone:
+        train(**vars(arguments))
 
 
 if __name__ == "__main__":

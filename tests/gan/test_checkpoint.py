@@ -1,3 +1,5 @@
+import resource
+
 import pytest
 import torch
 
@@ -49,3 +51,14 @@ def test_a_truncated_unfinished_checkpoint_is_refused(unfinished):
 def test_a_model_without_its_seal_is_refused(unfinished):
     with pytest.raises(InputError, match=r"checkpoint\.pt\.sha256 beside it"):
         checkpoint.load(unfinished)
+
+
+def test_one_that_could_not_be_written_is_told_without_torchs_words(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"a checkpoint that could not be written: '.*model\.pt'"):
+            checkpoint.save(tmp_path / "model.pt", dict.fromkeys(checkpoint.KEYS) | {"averaged": torch.zeros(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []

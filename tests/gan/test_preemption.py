@@ -62,9 +62,11 @@ def test_a_training_that_a_snakemake_left_behind_keeps_its_folder(make_slices, t
     first = start(slices, output)
     while not (output / "log.csv").is_file():
         time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)
     second = start(slices, output)
     (line,) = second.communicate()[1].splitlines()
     assert line == f"error: {output}: found another training that is making it, expected none: wait for it, or end it"
+    first.send_signal(signal.SIGCONT)
     assert second.returncode == 1
     assert first.wait() == 0, first.stderr.read()
     assert start(slices, output).wait() == 0

@@ -59,9 +59,11 @@ def test_a_training_that_a_snakemake_left_behind_keeps_its_folder(preprocessed: 
     first = start(preprocessed, tmp_path, augmentation_workers=0)
     while not any(tmp_path.rglob("training_log_*.txt")):
         time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)
     second = start(preprocessed, tmp_path, augmentation_workers=0)
     (line,) = second.communicate()[1].splitlines()
     assert line == f"error: {tmp_path}: found another training that is making it, expected none: wait for it, or end it"
+    first.send_signal(signal.SIGCONT)
     assert first.wait() == 0
 
 
