@@ -6,6 +6,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -80,9 +81,16 @@ def edit_nifti(change):
     return edit
 
 
-def poke(value, kind=None):
+def spoil_a_voxel(path):
+    image = nibabel.load(path)
+    voxels = image.get_fdata(dtype=np.float32)
+    voxels[0, 0, 0] = np.nan
+    nibabel.save(nibabel.Nifti1Image(voxels, image.affine), path)
+
+
+def poke(value):
     def change(array):
-        array = array.astype(kind) if kind else array.copy()
+        array = array.copy()
         array.flat[0] = value
         return array
 
@@ -256,7 +264,7 @@ MUTATIONS = [
     ("label of another release", SEG, edit_nifti(lambda v: v.with_array(poke(3)(v.array))), None, "label values [3]"),
     ("mixed grid", HEAD_T2, edit_nifti(shift), None, "origin [1.0, 2.0, 3.0]"),
     ("segmentation's grid", SEG, edit_nifti(shift), None, "origin [1.0, 2.0, 3.0]"),
-    ("NaN", FLAIR, edit_nifti(lambda v: v.with_array(poke(np.nan, np.float32)(v.array))), None, "NaN or infinite"),
+    ("NaN", FLAIR, spoil_a_voxel, None, "NaN or infinite"),
     ("constant", FLAIR, edit_nifti(lambda v: v.with_array(0 * v.array)), None, "a constant image of 0"),
     (
         "case of another release",
