@@ -77,7 +77,7 @@ def choose(scans: Sequence[Scan], target: Sequence[str], wanted: Sequence[str] |
         for modality, scan in known.items()
     }
     for modality, structures in of.items():
-        if (values := max(chain(*structures.values()))) > LARGEST_VALUE:
+        if (values := max(chain(*structures.values()), default=0)) > LARGEST_VALUE:
             raise InputError(known[modality].path, f"{values} structures or parts of them", f"{LARGEST_VALUE} at most")
     return Structures(tuple(target), of)
 

@@ -122,3 +122,8 @@ def test_scans_of_a_modality_have_the_same_structures():
 def test_a_file_that_says_no_structures_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"structures\.json: found no such file"):
         structures.read(tmp_path / "scans.csv")
+
+
+def test_a_modality_may_have_none_of_the_wanted_structures():
+    ct = dataclasses.replace(make_scan("ct01", "ct"), structures={"liver": (2,)})
+    assert choose([ct, make_scan("mr01", "t1")], ["liver"], ["spleen"]).of == {"ct": {}, "t1": {"spleen": (1,)}}
