@@ -50,20 +50,21 @@ def resume(project: Path, fault: Fault | None = None) -> bool:
     Raises:
         AssertionError: it failed by itself.
     """
-    at_publishing = fault is not None and isinstance(fault.at, str)
-    struck = at_publishing
-    process = start(project, RESUME, FAULT=f"{int(fault.number)}:{fault.at}" if fault and at_publishing else "0::")
-    try:
-        code = process.wait(timeout=fault.at if fault and isinstance(fault.at, float) else PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        assert fault is not None, "a run that hangs"
-        struck = True
-        os.killpg(process.pid, fault.number)
-        wait_for_all(process.pid)
-        code = process.wait()
+    at, came = fault.at if fault else PATIENCE_S, project / "came.txt"
+    came.unlink(missing_ok=True)
+    process = start(project, RESUME, FAULT=f"{int(fault.number)}:{at}" if fault and isinstance(at, str) else "0::")
+    deadline = time.monotonic() + (PATIENCE_S if isinstance(at, str) else at)
+    while process.poll() is None and not came.exists():
+        if time.monotonic() > deadline:
+            assert fault is not None, "a run that hangs"
+            assert isinstance(at, float), f"a run that hangs before {at}"
+            came.touch()
+            os.killpg(process.pid, fault.number)
+        time.sleep(0.05)
     wait_for_all(process.pid)
+    code = process.wait()
     said = (project / "said.txt").read_text()[-3000:]
-    assert code == 0 or struck, said
+    assert code == 0 or came.exists(), said
     assert code in (0, -signal.SIGKILL) or (fault and fault.number == signal.SIGTERM), said
     return code != 0
 

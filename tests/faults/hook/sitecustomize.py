@@ -1,7 +1,7 @@
 """What every Python of a run under test imports first: records where files are published, or ends the run there.
 
 PUBLISHED names a file to which the targets of all renames are added. FAULT is `signal:before:path` or
-`signal:after:path`: as this file takes its place, the whole process group gets the signal, once.
+`signal:after:path`: as this file takes its place, `came.txt` is made and the whole process group gets the signal, once.
 """
 
 import os
@@ -18,6 +18,7 @@ _number, _when, _victim = os.environ.get("FAULT", "0::").split(":", 2)
 
 def _end(when: str, target: Path) -> None:
     if when == _when and target == Path(_victim).absolute():
+        Path("came.txt").touch()
         os.killpg(0, int(_number))
         if int(_number) == signal.SIGKILL:
             signal.pause()  # until it comes
