@@ -68,6 +68,11 @@ def flipped(content: bytes) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
+def padded(content: bytes) -> bytes:
+    """Return content with a line's end after it, which says the same to who parses it: its hash alone tells."""
+    return content + b"\n"
+
+
 def truncated(content: bytes) -> bytes:
     """Return the first half of content."""
     return content[: len(content) // 2]
