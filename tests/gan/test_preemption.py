@@ -64,9 +64,10 @@ def test_a_training_that_a_snakemake_left_behind_keeps_its_folder(make_slices, t
         time.sleep(0.01)
     first.send_signal(signal.SIGSTOP)
     second = start(slices, output)
-    (line,) = second.communicate()[1].splitlines()
-    assert line == f"error: {output}: found another training that is making it, expected none: wait for it, or end it"
+    said = second.communicate()[1]
     first.send_signal(signal.SIGCONT)
+    (line,) = said.splitlines()
+    assert line == f"error: {output}: found another training that is making it, expected none: wait for it, or end it"
     assert second.returncode == 1
     assert first.wait() == 0, first.stderr.read()
     assert start(slices, output).wait() == 0

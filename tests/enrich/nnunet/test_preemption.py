@@ -61,9 +61,10 @@ def test_a_training_that_a_snakemake_left_behind_keeps_its_folder(preprocessed: 
         time.sleep(0.01)
     first.send_signal(signal.SIGSTOP)
     second = start(preprocessed, tmp_path, augmentation_workers=0)
-    (line,) = second.communicate()[1].splitlines()
-    assert line == f"error: {tmp_path}: found another training that is making it, expected none: wait for it, or end it"
+    said = second.communicate()[1]
     first.send_signal(signal.SIGCONT)
+    (line,) = said.splitlines()
+    assert line == f"error: {tmp_path}: found another training that is making it, expected none: wait for it, or end it"
     assert first.wait() == 0
 
 
